@@ -1,0 +1,57 @@
+"""What differs between what is wanted and what was seen: plain equality, written once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from deployer.model import Field, Shown
+
+_HEX = re.compile(r"[0-9a-f]{64}\Z")
+
+
+class Sealed(str):
+    """A digest of something secret: compared like any other, never shown."""
+
+
+def differs(expected: Any, seen: Any) -> frozenset[str]:
+    """Names of the fields of two seen-states that are not equal; all of them where one is None."""
+    either = expected if expected is not None else seen
+    names = [f.name for f in fields(either) if f.name != "key"] if is_dataclass(either) else []
+    if expected is None or seen is None:
+        return frozenset(names)
+    return frozenset(n for n in names if getattr(expected, n) != getattr(seen, n))
+
+
+def shown(expected: Any, seen: Any) -> tuple[Field, ...]:
+    """The differing fields as a person may see them: mappings entry by entry, digests short."""
+    return tuple(
+        line
+        for name in sorted(differs(expected, seen))
+        for line in _lines(name, getattr(seen, name, None), getattr(expected, name, None))
+    )
+
+
+def _lines(name: str, before: Any, after: Any) -> list[Field]:
+    if isinstance(before, Mapping) or isinstance(after, Mapping):
+        return _entries(name, before or {}, after or {})
+    return [Field(name, short(before), short(after))] if before != after else []
+
+
+def _entries(name: str, before: Mapping[Any, Any], after: Mapping[Any, Any]) -> list[Field]:
+    keys = sorted(before.keys() | after.keys(), key=str)
+    changed = (key for key in keys if before.get(key) != after.get(key))
+    return [Field(f"{name}[{key}]", short(before.get(key)), short(after.get(key))) for key in changed]
+
+
+def short(value: Any) -> Shown:
+    """A value small enough for a line: long digests are cut, lists joined, secrets hidden."""
+    if isinstance(value, Sealed):
+        return "(secret)"
+    if isinstance(value, str):
+        return value[:12] if _HEX.match(value) else value
+    if value is None or isinstance(value, (int, bool)):
+        return value
+    return " ".join(str(short(v)) for v in (sorted(value) if isinstance(value, frozenset) else value))

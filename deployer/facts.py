@@ -1,0 +1,143 @@
+"""What to look at on a host, and what was seen there in one look."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from deployer.problems import DeployerError, Problem
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A request. `files`, `texts`, `private` and `folders` are globs; the rest are exact names.
+
+    `files` are hashed; `texts` (never a secret) and `private` (secrets) are read back too.
+    """
+
+    files: frozenset[str] = frozenset()
+    texts: frozenset[str] = frozenset()
+    private: frozenset[str] = frozenset()
+    folders: frozenset[str] = frozenset()
+    units: frozenset[str] = frozenset()
+    packages: frozenset[str] = frozenset()
+    tables: frozenset[str] = frozenset()
+
+    def __or__(self, other: Probe) -> Probe:
+        return Probe(*(getattr(self, f.name) | getattr(other, f.name) for f in fields(self)))
+
+    def as_dict(self) -> dict[str, list[str]]:
+        return {f.name: sorted(getattr(self, f.name)) for f in fields(self)}
+
+
+@dataclass(frozen=True)
+class FileSeen:
+    """Bytes on disk: SHA-256, permission bits, `user:group`."""
+
+    sha: str
+    mode: int
+    owner: str
+
+
+@dataclass(frozen=True)
+class UnitSeen:
+    """What systemd says: `active` is ActiveState, `enabled` UnitFileState."""
+
+    active: str
+    sub: str
+    enabled: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One host at one moment (`schemas/facts.schema.json`); a fresh host has `python` false."""
+
+    host: str
+    python: bool = True
+    codename: str = ""
+    cgroup: int = 2
+    apparmor: bool = False
+    memory: int = 0
+    """MB of the machine."""
+    disk_free: int = 0
+    """MB free under /var/lib."""
+    addresses: tuple[str, ...] = ()
+    resolvers: tuple[str, ...] = ()
+    listeners: Mapping[int, str] = field(default_factory=dict)
+    files: Mapping[str, FileSeen] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    private: Mapping[str, str] = field(default_factory=dict, repr=False)
+    folders: frozenset[str] = frozenset()
+    units: Mapping[str, UnitSeen] = field(default_factory=dict)
+    packages: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    answers: Mapping[str, bool] = field(default_factory=dict)
+    """`address:port` of each dyno with a port, and whether it accepted."""
+
+    def sha(self, path: str) -> str | None:
+        seen = self.files.get(path)
+        return seen.sha if seen else None
+
+    def active(self, unit: str) -> bool:
+        seen = self.units.get(unit)
+        return seen is not None and seen.active == "active"
+
+    def enabled(self, unit: str) -> bool:
+        seen = self.units.get(unit)
+        return seen is not None and seen.enabled == "enabled"
+
+    def document(self, path: str) -> dict[str, Any]:
+        """The JSON object in a text that was read; empty where the file is absent or damaged."""
+        return _object(self.texts.get(path, ""))
+
+    def documents(self, prefix: str, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """`(folder, object)` of each `prefix/<folder>/name`, by folder."""
+        for path in sorted(self.texts):
+            folder, slash, last = path.removeprefix(f"{prefix}/").rpartition("/")
+            if path.startswith(f"{prefix}/") and slash and last == name and "/" not in folder:
+                if found := _object(self.texts[path]):
+                    yield folder, found
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def fresh(host: str) -> Facts:
+    """A host that cannot be looked at yet: plain Debian without python3."""
+    return Facts(host=host, python=False)
+
+
+def read(host: str, document: Mapping[str, Any]) -> Facts:
+    """Facts from the probe's document. Raises DeployerError for another version of it."""
+    if document.get("version") != VERSION:
+        raise DeployerError(
+            Problem(f"the probe on {host} speaks version {document.get('version')}, not {VERSION}")
+        )
+    return Facts(
+        host=host,
+        codename=document["codename"],
+        cgroup=document["cgroup"],
+        apparmor=document["apparmor"],
+        memory=document["memory"],
+        disk_free=document["disk_free"],
+        addresses=tuple(document["addresses"]),
+        resolvers=tuple(document["resolvers"]),
+        listeners={int(port): name for port, name in document["listeners"].items()},
+        files={path: FileSeen(**seen) for path, seen in document["files"].items()},
+        texts=document["texts"],
+        private=document["private"],
+        folders=frozenset(document["folders"]),
+        units={name: UnitSeen(**seen) for name, seen in document["units"].items()},
+        packages=document["packages"],
+        tables=document["tables"],
+        answers=document["answers"],
+    )

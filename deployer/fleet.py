@@ -1,0 +1,183 @@
+"""What a fleet is: `fleet.json` as typed, frozen values."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
+
+from deployer.app import Scale, Value
+
+ROLES = ("router", "dynos", "logplex", "build", "data")
+DEFAULT_SIZE = "standard"
+_MEGABYTES = {"mb": 1, "gb": 1024, "tb": 1024 * 1024}
+
+
+def megabytes(raw: Any) -> Any:
+    """ "1.5GB" as 1536; what is no such text is given back as it is."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([MGT]B)", raw, re.IGNORECASE) if isinstance(raw, str) else None
+    return round(float(found[1]) * _MEGABYTES[found[2].lower()]) if found else raw
+
+
+class Host(Value):
+    """One machine. `mesh` is the address that the other hosts use for it; `memory` is in MB."""
+
+    name: str
+    address: str
+    port: int = 22
+    user: str = "root"
+    key: str | None = None
+    jump: str | None = None
+    roles: frozenset[str] = frozenset()
+    labels: dict[str, str] = {}
+    memory: int | None = Field(default=None, json_schema_extra={"file": "capacity.memory"})
+    mesh: str = Field(default="", validation_alias="private_address")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flat(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict) or "capacity" not in raw:
+            return raw
+        rest = {key: value for key, value in raw.items() if key != "capacity"}
+        return rest | {"memory": megabytes(raw["capacity"].get("memory"))}
+
+    def model_post_init(self, _context: object, /) -> None:
+        """Other hosts use the public address where there is no private one."""
+        if not self.mesh:
+            object.__setattr__(self, "mesh", self.address)
+
+
+class Size(Value):
+    """What one dyno may use: memory in MB, and processes and threads together."""
+
+    name: str = Field(json_schema_extra={"file": ""})
+    memory: int
+    pids: int = 512
+
+    @field_validator("memory", mode="before")
+    @classmethod
+    def _megabytes(cls, raw: Any) -> Any:
+        return megabytes(raw)
+
+
+class Literal(Value):
+    """A config value that stands in the file itself."""
+
+    value: str = Field(json_schema_extra={"file": ""})
+
+
+class FromEnv(Value):
+    """A config value that is read from the environment of whoever runs the command."""
+
+    env: str
+
+
+class FromFile(Value):
+    """A config value that is the content of a local file."""
+
+    file: str
+
+
+class FromCommand(Value):
+    """A config value that a local command prints; one argument an item, no shell."""
+
+    command: tuple[str, ...]
+
+    @field_validator("command", mode="before")
+    @classmethod
+    def _words(cls, raw: Any) -> Any:
+        return tuple(shlex.split(raw)) if isinstance(raw, str) else raw
+
+
+Source = Literal | FromEnv | FromFile | FromCommand
+
+_FREE_TO_STANDARD = {
+    "free": (512, 256),
+    "eco": (512, 256),
+    "hobby": (512, 256),
+    "basic": (512, 256),
+    "standard": (1536, 512),
+    "standard-1x": (512, 256),
+    "standard-2x": (1024, 512),
+}
+_PERFORMANCE = {
+    "performance-m": (2560, 16384),
+    "performance-l": (14336, 32768),
+    "performance-l-ram": (30720, 24576),
+    "performance-xl": (63488, 32768),
+    "performance-2xl": (129024, 65536),
+}
+_PRIVATE = {
+    f"{space}-{size}": limits
+    for space in ("private", "shield")
+    for size, limits in (("s", (1024, 512)), ("m", (2560, 16384)), ("l", (14336, 32768)))
+}
+SIZES = {
+    name: Size(name=name, memory=memory, pids=pids)
+    for name, (memory, pids) in (_FREE_TO_STANDARD | _PERFORMANCE | _PRIVATE).items()
+}
+"""Heroku's sizes with their memory quota and process limit, dead plans too, and our own "standard"."""
+
+
+class Fleet(Value):
+    """The machines, and what this app is given on them."""
+
+    app: str
+    hosts: tuple[Host, ...]
+    domains: tuple[str, ...] = ()
+    sizes: dict[str, Size] = SIZES
+    default_size: str = DEFAULT_SIZE
+    formation: dict[str, Scale] = {}
+    config: dict[str, Source] = {}
+    known_hosts: str | None = Field(default=None, json_schema_extra={"file": "ssh.known_hosts"})
+    dyno_network: str = "10.213.0.0/16"
+    allow: tuple[str, ...] = ()
+
+    @field_validator("hosts")
+    @classmethod
+    def _by_name(cls, hosts: tuple[Host, ...]) -> tuple[Host, ...]:
+        return tuple(sorted(hosts, key=lambda host: host.name))
+
+    @field_validator("domains")
+    @classmethod
+    def _lower_case_names(cls, domains: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(domain.lower() for domain in domains)
+
+    @field_validator("default_size")
+    @classmethod
+    def _lower_case(cls, size: str) -> str:
+        return size.lower()
+
+    @field_validator("config", mode="before")
+    @classmethod
+    def _literals(cls, raw: Any) -> Any:
+        return {
+            name: {"value": source} if isinstance(source, str) else source for name, source in raw.items()
+        }
+
+    def with_role(self, role: str) -> tuple[Host, ...]:
+        """The hosts that do this work, by name; `role` is one of ROLES."""
+        return tuple(host for host in self.hosts if role in host.roles)
+
+
+def load_fleet(document: dict[str, Any], app: str) -> Fleet:
+    """The fleet of a checked `fleet.json`; `app` is the name to take where the file has none."""
+    keys = {key: value for key, value in document.items() if key not in ("$schema", "ssh")}
+    ssh = document.get("ssh", {})
+    given = {"hosts": host_list(document), "sizes": _sizes(document), "known_hosts": ssh.get("known_hosts")}
+    return Fleet.model_validate({"app": app} | keys | given)
+
+
+def host_list(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The hosts of either form, in the order of the file, each with its name and the `ssh` defaults."""
+    hosts = document.get("hosts", [])
+    named = [host | {"name": name} for name, host in hosts.items()] if isinstance(hosts, dict) else hosts
+    defaults = {key: value for key, value in document.get("ssh", {}).items() if key != "known_hosts"}
+    return [defaults | host for host in named]
+
+
+def _sizes(document: dict[str, Any]) -> dict[str, Size]:
+    own = {name.lower(): size for name, size in document.get("sizes", {}).items()}
+    return SIZES | {name: Size.model_validate(size | {"name": name}) for name, size in own.items()}

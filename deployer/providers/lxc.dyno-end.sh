@@ -1,0 +1,69 @@
+#!/bin/sh
+# ExecStopPost, whatever the dyno ended of: report it, write down a crash with its back-off, leave nothing behind.
+set -eu
+. "${0%/*}/dyno.sh"
+find_cgroup
+
+# Heroku contract 3.7: the first crash restarts at once, further ones after 10, 20, 40… minutes, at most a day.
+# A dyno that had run for ten minutes starts at once, and with a clean record.
+note_crash() {
+    clock
+    read -r began <"$run/began"
+    lived=$(((now - began) / 100))
+    count=0
+    if [ -e "$crashes" ] && [ $lived -lt 600 ]; then
+        read -r record <"$crashes"
+        count=${record#*: }
+        count=${count%%,*}
+    fi
+    [ $lived -ge 600 ] || count=$((count + 1))
+    pause=0
+    [ "$count" -lt 2 ] || pause=600
+    for _ in $(seq 3 "$count"); do
+        pause=$((pause * 2))
+        [ $pause -lt 86400 ] || { pause=86400; break; }
+    done
+    now=$(date +%s)
+    echo "{\"count\": $count, \"last\": $now, \"until\": $((now + pause))}" >"$crashes.new"
+    mv "$crashes.new" "$crashes"
+}
+
+# report STATE: the lines that Heroku writes.
+report() {
+    before=starting
+    [ ! -e "$run/up" ] || before=up
+    set -- "Process exited with status $status" "State changed from $before to $1"
+    if [ -e "$run/memory" ]; then
+        set -- "Error R15 (Memory quota vastly exceeded)" "Stopping process with SIGKILL" "$@"
+    fi
+    say "$@"
+    # empty unless LXC itself failed
+    cat "$run/lxc.log" >&2 || true
+}
+
+# What LXC and systemd leave, more of it when LXC itself was killed.
+sweep() {
+    [ ! -e "/sys/class/net/$VETH" ] || ip link delete "$VETH" || true
+    [ $tree = /sys/fs/cgroup ] || for part in dyno/payload dyno monitor ''; do
+        rmdir /sys/fs/cgroup/*"$cgroup/$part" || true
+    done
+    rm -rf "$run" "$disk"
+} 2>/dev/null
+
+status=137
+[ ! -e "$run/status" ] || read -r status <"$run/status"
+
+if [ -n "${ONCE:-}" ]; then
+    report complete
+    rm -rf "$home"
+elif [ ! -e "$run/began" ]; then
+    # stopped while it sat out a back-off: whoever starts it next wants it now
+    rm -f "$crashes" "$run.loaded"
+elif [ -e "$run/stopping" ] && [ ! -e "$run/failed" ]; then
+    report down
+    rm -f "$crashes" "$run.loaded"
+else
+    report crashed
+    note_crash
+fi
+sweep

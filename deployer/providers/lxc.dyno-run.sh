@@ -1,0 +1,185 @@
+#!/bin/sh
+# The supervisor of one dyno, ExecStart of its unit: mounts its root, runs it, stops it in order on SIGTERM.
+# Status: the dyno's, or 0 when it was told to stop (a one-off's in any case).
+set -eu
+. "${0%/*}/dyno.sh"
+find_cgroup
+upper=$disk/upper
+
+# The upper layer is on disk: what an app writes must not be charged to the host's memory.
+make_root() {
+    mkfifo -m 620 "$run/output"
+    # the app's group may write: apps open /dev/stdout
+    chown "$BASE:$((BASE + 1000))" "$upper" "$run/output"
+    mount -t overlay -o "volatile,lowerdir=$LOWER,upperdir=$upper,workdir=$disk/work" overlay "$run/root"
+    # Buildpacks look here for the size of the dyno, also where the host has no such file.
+    echo $((MEMORY * 1048576)) >"$run/cgroup/memory/memory.limit_in_bytes"
+    name_things "$upper/etc"
+}
+
+# systemd's local stub resolver answers on the host's own loopback only: take what is behind it.
+name_things() {
+    echo "$HOST" >"$1/hostname"
+    printf '%s\n' "127.0.0.1 localhost" "::1 localhost ip6-localhost ip6-loopback" "$ADDRESS $HOST" >"$1/hosts"
+    servers=/run/systemd/resolve/resolv.conf
+    [ -e $servers ] || servers=/etc/resolv.conf
+    while read -r line || [ -n "$line" ]; do
+        case $line in 'nameserver 127.'* | 'nameserver ::1') ;; *) printf '%s\n' "$line" ;; esac
+    done <$servers >"$1/resolv.conf"
+}
+
+# LXC goes into this unit's own cgroup, so nothing of a dyno outlives its unit. cgroup v2 wants processes in leaves only,
+# v1 forgets why a process was killed together with the cgroup, so the limit is one level up, where it is still to be seen.
+place() {
+    bytes=$((${LIMIT:-$MEMORY} * 1048576))
+    if [ $tree = /sys/fs/cgroup ]; then
+        echo 0 >"$leaf/cgroup.procs"
+        echo '+cpu +io +memory +pids' >"$tree$cgroup/cgroup.subtree_control"
+        set -- cgroup2.memory.max=$bytes cgroup2.memory.swap.max=0 cgroup2.memory.oom.group=1 "cgroup2.pids.max=$PIDS"
+    else
+        echo $bytes >"$leaf/memory.limit_in_bytes"
+        set -- "cgroup.pids.max=$PIDS"
+    fi
+    options="-s lxc.uts.name=$HOST -s lxc.cgroup.dir.monitor=${cgroup#/}/monitor -s lxc.cgroup.dir.container=${payload#/}"
+    for limit; do options="$options -s lxc.$limit"; done
+}
+
+# Lines over 10,000 bytes are split. The pipe stays open for reading while a `logger` that died is replaced, or the app
+# would get SIGPIPE.
+to_logplex() {
+    exec <"$run/output"
+    until logger -u /run/deployer/log --socket-errors=off -t "$APP/app/$TYPE.$N" -p local7.info -S 10000; do
+        sleep 0.2
+    done
+}
+
+contain() {
+    exec 3<"$ENV_FILE"
+    exec lxc-execute -q -n "$KEY" -f "$home/config" -o "$run/lxc.log" -l ERROR $options -- \
+        /bin/sh /.dyno-init "$command" "${PROFILE:-yes}"
+}
+
+start() {
+    command=
+    while IFS= read -r line || [ -n "$line" ]; do command=$command${command:+$newline}$line; done <"$home/command"
+    if [ -n "${ONCE:-}" ]; then
+        { read -r _ <"$home/alive" || kill $$; } &
+        exec 4<&0
+        contain <&4 4<&- &
+    else
+        to_logplex &
+        logger=$!
+        contain </dev/null >"$run/output" 2>&1 &
+    fi
+    dyno=$!
+}
+
+# What the running dyno was started with, to be compared with what is on the disk.
+note_loaded() {
+    sum=$(cat "$home/config" "$home/command" "$home/dyno.env" "$ENV_FILE" | sha256sum)
+    echo "${sum%% *}" >"$run.loaded.new"
+    mv "$run.loaded.new" "$run.loaded"
+}
+
+announce() {
+    [ ! -e "$crashes" ] || say "State changed from crashed to starting"
+    shown=
+    rest=$command
+    while [ "${rest#*'$PORT'}" != "$rest" ]; do
+        shown=$shown${rest%%'$PORT'*}$PORT
+        rest=${rest#*'$PORT'}
+    done
+    say "Starting process with command \`$shown$rest\`"
+    [ -n "${ONCE:-}" ] || return 0
+    : >"$run/up"
+    say "State changed from starting to up"
+}
+
+# ends_within SECONDS PID: whether this child ends in time; `wait` alone knows no limit.
+ends_within() {
+    clock
+    last=$((now + 100 * $1))
+    while [ "$now" -lt $last ]; do
+        # a zombie, or gone altogether once the shell has seen its end
+        read -r stat <"/proc/$2/stat" || return 0
+        case ${stat##*') '} in Z*) return 0 ;; esac
+        sleep 0.05
+        clock
+    done
+    return 1
+} 2>/dev/null
+
+# Heroku contract 3.9: SIGTERM to every process, 30 s for all of them, SIGKILL.
+stop() {
+    trap '' TERM
+    asked=yes
+    : >"$run/stopping"
+    [ -n "$dyno" ] || exit 0
+    say "Stopping all processes with SIGTERM" &
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        if signal TERM; then break; else sleep 0.1; fi
+    done
+    ends_within 30 "$dyno" || finish_off
+}
+
+finish_off() {
+    : >"$run/killed"
+    signal KILL || true
+    say "Error R12 (Exit timeout) -> At least one process failed to exit within 30 seconds of SIGTERM" \
+        "Stopping remaining processes with SIGKILL"
+}
+
+await() {
+    status=0
+    wait "$dyno" || status=$?
+    if [ -n "$asked" ]; then
+        # 127: the first `wait` saw the end itself, the signal came after it
+        again=0
+        wait "$dyno" || again=$?
+        [ $again = 127 ] || status=$again
+    fi
+    # LXC may have been killed itself
+    signal KILL || true
+    # when init is killed as well, LXC says 1
+    [ ! -e "$run/killed" ] || status=137
+    if ran_out_of_memory; then
+        status=137
+        : >"$run/memory"
+    fi
+    # nothing is left to be stopped, whatever systemd does about a failed start
+    trap '' TERM
+    echo "$status" >"$run/status"
+}
+
+# cgroup v1 only knows that the limit was reached, so there it takes a kill that was not ours as well.
+ran_out_of_memory() {
+    if [ $tree = /sys/fs/cgroup ]; then
+        grep -q '^oom_kill [1-9]' "$tree$cgroup/memory.events"
+    else
+        [ "$status" = 137 ] && [ ! -e "$run/killed" ] && ! grep -qx 0 "$leaf/memory.failcnt"
+    fi
+}
+
+# The last lines have 10 s to reach the logplex; a longer wait would keep a dyno from its restart.
+drain() {
+    wait "$notes" || true
+    [ -z "$logger" ] || ends_within 10 "$logger" || echo "dyno $KEY: the logplex does not take its last lines" >&2
+}
+
+asked='' dyno='' logger=''
+newline='
+'
+if [ -e "$run" ] || [ -e "$disk" ]; then rm -rf "$run" "$disk"; fi
+mkdir -p "$run/root" "$run/cgroup/memory" "$disk/work" "$upper/etc" "$leaf"
+trap stop TERM
+clock
+echo "$now" >"$run/began"
+make_root
+place
+start
+{ announce; [ -n "${ONCE:-}" ] || note_loaded; } &
+notes=$!
+await
+drain
+[ -z "$asked" ] || [ -n "${ONCE:-}" ] || status=0
+exit $status

@@ -1,0 +1,58 @@
+#!/bin/sh
+# After a start: wait until the dyno is up. A web dyno is up when it accepts on its port, any other when it has lived on.
+set -eu
+. "${0%/*}/dyno.sh"
+find_cgroup
+
+ended() {
+    [ -e "$run/status" ] || [ ! -d "/proc/$MAINPID" ]
+}
+
+# Cheap to ask, often too, and unlike a connect it never hangs on an address that is not there yet.
+listens() {
+    read -r pid <"$tree$payload/cgroup.procs" || return
+    found=no
+    for table in tcp tcp6; do
+        while read -r _ local _ state _; do
+            case $state:$local in
+            0A:0100007F:* | 0A:00000000000000000000000001000000:*) ;;
+            0A:*:"$port") found=yes ;;
+            esac
+        done <"/proc/$pid/net/$table"
+    done
+    [ $found = yes ]
+}
+
+accepts() {
+    timeout 2 bash -c ': <"/dev/tcp/$0/$1"' "$ADDRESS" "$PORT"
+}
+
+is_up() {
+    if [ "$PORT" = 0 ]; then [ $elapsed -ge 150 ]; else listens && accepts; fi
+} 2>/dev/null
+
+fail() {
+    : >"$run/failed"
+    echo "dyno $KEY $1" >&2
+    exit 1
+}
+
+port=$(printf %04X "$PORT")
+clock
+began=$now
+elapsed=0
+until is_up; do
+    if ended; then fail "ended before it was up"; fi
+    if [ "$PORT" != 0 ] && [ $elapsed -ge 6000 ]; then
+        : >"$run/killed"
+        say "Error R10 (Boot timeout) -> Web process failed to bind to \$PORT within 60 seconds of launch" \
+            "Stopping process with SIGKILL"
+        signal KILL
+        fail "did not accept on port $PORT within 60 s"
+    fi
+    if [ $elapsed -lt 200 ]; then sleep 0.02; else sleep 0.1; fi
+    clock
+    elapsed=$((now - began))
+done
+: >"$run/up"
+say "State changed from starting to up"

@@ -1,0 +1,51 @@
+# Sourced by the dyno-* scripts of a host. Their environment: KEY and the lines of dyno.env.
+
+home=${DYNO_HOME:-/var/lib/deployer/dynos/$KEY}
+disk=${DYNO_DISK:-$home/disk}
+run=/run/deployer/dynos/$KEY
+log=${LOG:-all} # all; events: no output of the app; none
+crashes=$run.crashes
+
+# say LINE...: platform lines to the logplex. One that is stuck must not stop a dyno.
+say() {
+    [ "$log" = none ] || printf '%s\n' "$@" | timeout 5 \
+        logger -u /run/deployer/log --socket-errors=off -t "$APP/heroku/$TYPE.$N" -p local0.info -S 10000 || true
+}
+
+# Where the processes of this unit are: `tree` names all of them under either version of cgroups.
+find_cgroup() {
+    while IFS=: read -r _ kind path; do
+        case $kind in '' | name=systemd) cgroup=${path%/.control} ;; esac
+    done </proc/self/cgroup
+    tree=/sys/fs/cgroup
+    payload=$cgroup/payload
+    leaf=$tree$cgroup/boot
+    [ ! -e $tree/cgroup.controllers ] || return 0
+    leaf=$tree/memory$cgroup/dyno
+    tree=$tree/systemd
+    payload=$cgroup/dyno/payload
+}
+
+# signal NAME: to every process of the dyno but its init, which would cut the grace short; KILL spares nobody.
+# False if there was none yet.
+signal() {
+    reached=1
+    while read -r pid; do
+        [ "$1" = KILL ] || ! is_init "$pid" || continue
+        kill -s "$1" "$pid" && reached=0
+    done <"$tree$payload/cgroup.procs"
+    return $reached
+} 2>/dev/null
+
+is_init() {
+    while read -r field ids; do
+        [ "$field" != NSpid: ] || break
+    done <"/proc/$1/status"
+    [ "${ids##*[!0-9]}" = 1 ]
+}
+
+# Hundredths of a second since the host booted.
+clock() {
+    read -r now _ </proc/uptime
+    now=${now%.*}${now#*.}
+}

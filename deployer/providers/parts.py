@@ -1,0 +1,149 @@
+"""Package, File and Unit: the parts that providers are composed of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from deployer.diff import Sealed
+from deployer.facts import Facts
+from deployer.model import Put, Sh, Stage, Step, Text
+
+APT = ("apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300", "-o", "APT::Get::Assume-Yes=true")
+
+
+@dataclass(frozen=True)
+class PackageSeen:
+    key: str
+    installed: bool
+
+
+@dataclass(frozen=True)
+class Package:
+    """A Debian package; which version is the distribution's business."""
+
+    name: str
+
+    @property
+    def key(self) -> str:
+        return f"package:{self.name}"
+
+    def expect(self) -> PackageSeen:
+        return PackageSeen(self.key, True)
+
+
+@dataclass(frozen=True)
+class FileSeen:
+    key: str
+    content: str
+    mode: str
+    owner: str
+
+
+@dataclass(frozen=True)
+class File:
+    path: str
+    content: Text
+    mode: int = 0o644
+    owner: str = "root:root"
+    stage: Stage = Stage.PREPARE
+    after: tuple[Sh, ...] = ()
+    """What must run once the file is there, said by `say_after`."""
+    say_after: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"file:{self.path}"
+
+    def expect(self) -> FileSeen:
+        return FileSeen(self.key, digest(self.content), f"{self.mode:04o}", self.owner)
+
+
+@dataclass(frozen=True)
+class UnitSeen:
+    key: str
+    active: bool
+    enabled: bool
+
+
+@dataclass(frozen=True)
+class Unit:
+    name: str
+    stage: Stage = Stage.PREPARE
+
+    @property
+    def key(self) -> str:
+        return f"unit:{self.name}"
+
+    def expect(self) -> UnitSeen:
+        return UnitSeen(self.key, True, True)
+
+
+PartSeen = PackageSeen | FileSeen | UnitSeen
+
+
+def digest(content: Text) -> str:
+    return Sealed(content.sha) if content.secret else content.sha
+
+
+def see_packages(facts: Facts, names: Iterable[str]) -> Iterator[PackageSeen]:
+    return (PackageSeen(f"package:{n}", True) for n in sorted(names) if n in facts.packages)
+
+
+def see_files(facts: Facts, prefixes: tuple[str, ...]) -> Iterator[FileSeen]:
+    """Every file of facts under `prefixes`, which must be ours."""
+    for path, seen in sorted(facts.files.items()):
+        if path.startswith(prefixes):
+            yield FileSeen(f"file:{path}", seen.sha, f"{seen.mode:04o}", seen.owner)
+
+
+def see_units(facts: Facts, names: Iterable[str]) -> Iterator[UnitSeen]:
+    for name in sorted(names):
+        if name in facts.units:
+            yield UnitSeen(f"unit:{name}", facts.active(name), facts.enabled(name))
+
+
+def install(packages: Iterable[str], stage: Stage = Stage.PREPARE) -> Iterator[Step]:
+    """Install without recommended packages; the update is one step that all installs share."""
+    yield Step(stage, "update the package lists", Sh((*APT, "update"), timeout=600))
+    for name in packages:
+        argv = (*APT, "install", "--no-install-recommends", name)
+        yield Step(stage, f"install {name}", Sh(argv, timeout=1800))
+
+
+def put(file: File) -> Iterator[Step]:
+    yield Step(file.stage, f"write {file.path}", Put(file.path, file.content, file.mode, file.owner))
+    for act in file.after:
+        yield Step(file.stage, file.say_after, act)
+
+
+def remove(path: str, stage: Stage) -> Step:
+    return Step(stage, f"remove {path}", Sh(("rm", "-rf", "--one-file-system", "--", path)))
+
+
+def systemctl(verb: str, *words: str, stage: Stage, say: str, timeout: int = 120) -> Step:
+    return Step(stage, say, Sh(("systemctl", verb, *words), timeout=timeout))
+
+
+def daemon_reload(stage: Stage) -> Step:
+    return systemctl("daemon-reload", stage=stage, say="let systemd read its units again")
+
+
+def start(unit: Unit, differs: frozenset[str]) -> Iterator[Step]:
+    if "enabled" in differs:
+        yield systemctl("enable", unit.name, stage=unit.stage, say=f"enable {unit.name}")
+    if "active" in differs:
+        yield systemctl("restart", unit.name, stage=unit.stage, say=f"start {unit.name}")
+
+
+def converge(want: Package | File | Unit | None, have: PartSeen | None, differs: frozenset[str]) -> Iterator[Step]:
+    """Steps for a part; what is no longer wanted is removed, but a package never is."""
+    match want:
+        case Package(name):
+            yield from install([name])
+        case File():
+            yield from put(want)
+        case Unit():
+            yield from start(want, differs)
+        case None if isinstance(have, FileSeen):
+            yield remove(have.key.removeprefix("file:"), Stage.RETIRE)

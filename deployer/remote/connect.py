@@ -1,0 +1,142 @@
+"""Connections to a fleet, all at once: pyinfra's, over host keys that are pinned."""
+
+from __future__ import annotations
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import logging  # noqa: E402  (hosts run one after another unless gevent patches first)
+from collections.abc import Callable, Iterable, Mapping  # noqa: E402
+from dataclasses import dataclass  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+import gevent  # noqa: E402
+from pyinfra.api import Config, Inventory, State  # noqa: E402
+from pyinfra.api.exceptions import ConnectError  # noqa: E402
+from pyinfra.api.host import Host as Remote  # noqa: E402
+
+from deployer.fleet import Host  # noqa: E402
+from deployer.problems import Problem, Where  # noqa: E402
+
+CONNECT_SECONDS = 10
+AT_ONCE = 8
+"""Half-open connections through one jump host: sshd drops at random from 10 on."""
+
+logging.getLogger("pyinfra").addHandler(logging.NullHandler())
+logging.getLogger("pyinfra").propagate = False
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+logging.getLogger("paramiko").propagate = False
+
+
+@dataclass(frozen=True)
+class Links:
+    """An open fleet: pyinfra's state, the hosts that answered, and why the others did not."""
+
+    state: State
+    open: Mapping[str, Remote]
+    hosts: Mapping[str, Host]
+    lost: Mapping[str, Problem]
+
+    def client(self, name: str) -> Any:
+        """The paramiko client of a connected host."""
+        return self.open[name].connector.client  # type: ignore[attr-defined]
+
+    def each(self, job: Callable[[str], Any]) -> dict[str, Any]:
+        """`job(host)` on all connected hosts at once; an exception is a value, never raised here."""
+        jobs = {name: self.state.pool.spawn(_caught, job, name) for name in sorted(self.open)}
+        return {name: greenlet.get() for name, greenlet in jobs.items()}
+
+    def close(self) -> None:
+        for name in self.open:
+            self.client(name).close()
+
+
+def _caught(job: Callable[[str], Any], name: str) -> Any:
+    try:
+        return job(name)
+    except Exception as error:  # handed to the caller as the host's result
+        return error
+
+
+def known_hosts(named: str | None) -> Path:
+    return Path(named or "~/.ssh/known_hosts").expanduser()
+
+
+def connect(hosts: Iterable[Host], keys_file: str | None) -> Links:
+    """Open all hosts in parallel. Never raises for a host that does not answer: see `lost`."""
+    by_name = {host.name: host for host in hosts}
+    data = [(host.name, _data(host, keys_file)) for host in by_name.values()]
+    config = Config(CONNECT_TIMEOUT=CONNECT_SECONDS, FAIL_PERCENT=100, PARALLEL=max(len(data), 1))
+    state = State(Inventory((data, {})), config, check_for_changes=False)
+    with gevent.Timeout(CONNECT_SECONDS * 6, False):
+        found = _connect_all(state, by_name)
+    lost = {name: error for name, error in found.items() if isinstance(error, Problem)}
+    opened = {name: remote for name, remote in found.items() if not isinstance(remote, Problem)}
+    for remote in opened.values():
+        state.activate_host(remote)
+    return Links(state, opened, by_name, lost)
+
+
+def _connect_all(state: State, hosts: Mapping[str, Host]) -> dict[str, Any]:
+    gates = {host.jump: gevent.lock.BoundedSemaphore(AT_ONCE) for host in hosts.values() if host.jump}
+    jobs = {r.name: state.pool.spawn(_open, r, hosts[r.name], gates) for r in state.inventory}
+    return {name: job.get() for name, job in sorted(jobs.items())}
+
+
+def _open(remote: Remote, host: Host, gates: Mapping[str, Any]) -> Remote | Problem:
+    gate = gates.get(host.jump or "")
+    try:
+        if gate:
+            gate.acquire()
+        remote.connect(show_errors=False, raise_exceptions=True)
+        return remote
+    except ConnectError as error:
+        return _why(host, error)
+    finally:
+        if gate:
+            gate.release()
+
+
+def _data(host: Host, keys_file: str | None) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "ssh_hostname": host.address,
+        "ssh_port": host.port,
+        "ssh_user": host.user,
+        "ssh_strict_host_key_checking": "yes",
+        "ssh_known_hosts_file": str(known_hosts(keys_file)),
+        "ssh_connect_retries": 1,
+    }
+    if host.key:
+        data["ssh_key"] = str(Path(host.key).expanduser())
+    return data
+
+
+_HINTS = (
+    (
+        "SSH host key error",
+        "the host key has changed",
+        "if the machine was reinstalled, remove its old line from known_hosts; else somebody is in between",
+    ),
+    (
+        "StrictPolicy",
+        "its host key is not known",
+        "compare its fingerprint with the machine's, then repeat with --accept-new",
+    ),
+    (
+        "Authentication error",
+        "it refused the key",
+        "check `ssh.user` and `ssh.key` in fleet.json, and authorized_keys on the host",
+    ),
+    ("Could not resolve hostname", "its name has no address", "check `address` in fleet.json"),
+)
+
+
+def _why(host: Host, error: ConnectError) -> Problem:
+    words = str(error)
+    for mark, what, hint in _HINTS:
+        if mark in words:
+            return Problem(f"{host.name}: {what}", Where(f"{host.name}/{host.address}"), hint=hint)
+    hint = f"check that it is up: ssh -p {host.port} {host.user}@{host.address}"
+    return Problem(f"{host.name} cannot be reached", Where(f"{host.name}/{host.address}"), words, hint)

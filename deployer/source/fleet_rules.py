@@ -1,0 +1,144 @@
+"""What a `fleet.json` of the right shape may still get wrong."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from deployer.fleet import host_list
+from deployer.problems import Problem
+from deployer.source.app_rules import At
+from deployer.source.names import PORT, objection
+from deployer.source.text import escape, shown
+
+_LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
+_HOSTNAME = re.compile(rf"(?=.{{1,253}}\Z)(?!.*\.[0-9]+\Z)(?![0-9]+\Z){_LABEL}(\.{_LABEL})*")
+_DOMAIN = re.compile(rf"(?=.{{1,253}}\Z)(\*\.)?({_LABEL}\.)+(?=.*[A-Za-z]){_LABEL}")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+PlacedHost = tuple[str, dict[str, Any]]
+"""A host as the file has it, after its JSON pointer."""
+
+
+def check(data: dict[str, Any], at: At) -> Iterator[Problem]:
+    """Every finding that needs no other file. `data` may hold None for list items that were taken out."""
+    hosts = tuple(_placed(data))
+    yield from _twice(hosts, at)
+    yield from _addresses(hosts, at)
+    yield from _domains(data.get("domains", []), at)
+    yield from _networks(data, hosts, at)
+    yield from _config(data.get("config", {}), at)
+
+
+def _placed(data: dict[str, Any]) -> Iterator[PlacedHost]:
+    hosts = data.get("hosts", [])
+    if isinstance(hosts, dict):
+        yield from (
+            (f"/hosts/{escape(name)}", host) for name, host in zip(hosts, host_list(data), strict=True)
+        )
+    else:
+        kept = [index for index, host in enumerate(hosts) if host]
+        named = host_list(data | {"hosts": [hosts[index] for index in kept]})
+        yield from ((f"/hosts/{index}", host) for index, host in zip(kept, named, strict=True))
+
+
+def _twice(hosts: tuple[PlacedHost, ...], at: At) -> Iterator[Problem]:
+    """Two hosts with one name, one SSH address, or one address inside the mesh."""
+    names: dict[str, str] = {}
+    contacts: dict[tuple[str, int], str] = {}
+    mesh: dict[str, str] = {}
+    for pointer, host in hosts:
+        name, address, port = host["name"], canonical(host["address"]), host.get("port", 22)
+        inner = canonical(host.get("private_address", address))
+        if names.setdefault(name, pointer) != pointer:
+            yield Problem(
+                f"Two hosts are called {name}", at(f"{pointer}/name"), hint="Give one another name."
+            )
+        elif contacts.setdefault((address, port), name) != name:
+            summary = f"{name} and {contacts[address, port]} have one address, {host['address']}"
+            hint = "Give each its own; one machine with several tasks is one host with several roles."
+            yield Problem(summary, at(f"{pointer}/address"), hint=hint)
+        elif mesh.setdefault(inner, name) != name:
+            key = "private_address" if "private_address" in host else "address"
+            summary = f"{name} and {mesh[inner]} have one address, {inner}, for the other hosts"
+            yield Problem(summary, at(f"{pointer}/{key}"), hint='Say each host\'s own in "private_address".')
+
+
+def canonical(address: str) -> str:
+    """One spelling of an IP address or DNS name."""
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return address.lower().rstrip(".")
+
+
+def _addresses(hosts: tuple[PlacedHost, ...], at: At) -> Iterator[Problem]:
+    for pointer, host in hosts:
+        for key in ("address", "private_address"):
+            if key in host and _ip(host[key]) is None and not _HOSTNAME.fullmatch(host[key].rstrip(".")):
+                summary = f"{host['name']} has no usable {key}: {host[key]!r}"
+                hint = "Write an IP address or a DNS name; the user and the port have keys of their own."
+                yield Problem(summary, at(f"{pointer}/{key}"), hint=hint)
+
+
+def _ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(address)
+    except ValueError:
+        return None
+
+
+def _domains(domains: list[str | None], at: At) -> Iterator[Problem]:
+    seen: dict[str, int] = {}
+    for index, domain in enumerate(domains):
+        if domain is None:
+            continue
+        where = at(f"/domains/{index}")
+        if not _DOMAIN.fullmatch(domain):
+            hint = "Write the name alone, such as www.example.com or *.example.com."
+            yield Problem(f"{domain!r} is no domain", where, hint=hint)
+        elif seen.setdefault(domain.lower(), index) != index:
+            yield Problem(f"{domain} is listed twice", where, hint="Delete one.", severity="warning")
+
+
+def _networks(data: dict[str, Any], hosts: tuple[PlacedHost, ...], at: At) -> Iterator[Problem]:
+    for index, text in enumerate(data.get("allow", [])):
+        if text is not None and _network(text) is None:
+            hint = "Write an address or a network, such as 10.0.3.0/24."
+            yield Problem(f"{text!r} is no network", at(f"/allow/{index}"), hint=hint)
+    inside = _network(data.get("dyno_network", "10.213.0.0/16"))
+    if inside is None or inside.version != 4 or not inside.is_private or inside.prefixlen > 24:
+        hint = "Write a private IPv4 network of at least 256 addresses, such as 10.213.0.0/16."
+        yield Problem(f"{data['dyno_network']!r} is no network for dynos", at("/dyno_network"), hint=hint)
+    else:
+        yield from _overlaps(inside, hosts, at)
+
+
+def _network(text: str) -> Network | None:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        return None
+
+
+def _overlaps(inside: Network, hosts: tuple[PlacedHost, ...], at: At) -> Iterator[Problem]:
+    for pointer, host in hosts:
+        for key in ("address", "private_address"):
+            address = _ip(host.get(key, ""))
+            if address and address in inside:
+                summary = (
+                    f"{host['name']} has an address ({address}) inside the network of the dynos, {inside}"
+                )
+                hint = 'Write another private network as "dyno_network".'
+                yield Problem(summary, at(f"{pointer}/{key}"), hint=hint)
+
+
+def _config(config: dict[str, Any], at: At) -> Iterator[Problem]:
+    for name in config:
+        where, reason = at(f"/config/{escape(name)}"), objection(name)
+        if name == PORT:
+            yield Problem(f"{name} {reason}; it is left out", where, hint="Take it out.", severity="warning")
+        elif reason:
+            yield Problem(f"{shown(name)} {reason}", where, hint="Rename it, here and in the app.")

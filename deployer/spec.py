@@ -1,0 +1,42 @@
+"""Everything that the user's files say about one deployment, as one frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from deployer.app import App
+from deployer.fleet import Fleet
+from deployer.model import Text, Tree
+from deployer.problems import Problem, Where
+from deployer.stacks import Stack
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What should be. `where(file, pointer)` finds the line of app.json or fleet.json that says so.
+
+    For Procfile the pointer is a process type.
+    """
+
+    app: App
+    fleet: Fleet
+    stack: Stack
+    config: Mapping[str, Text]
+    """Declared values of app.json, then those of fleet.json; never PORT."""
+    generated: tuple[str, ...]
+    """Names with `generator: "secret"` and no value: made once, then kept on the hosts."""
+    tree: Tree = field(repr=False)
+    folder: Path
+    warnings: tuple[Problem, ...] = ()
+    where: Callable[[str, str], Where] = field(
+        default=lambda file, pointer: Where(file, pointer=pointer), repr=False, compare=False
+    )
+
+    @property
+    def source_sha(self) -> str:
+        """The digest of the source without app.json: what that says about the build is counted by itself, and
+        scaling must not look like new source."""
+        entries = tuple(entry for entry in self.tree.entries if entry.path != b"app.json")
+        return replace(self.tree, entries=entries).sha

@@ -1,0 +1,31 @@
+"""What a stack is: the base image that a dyno runs on, and what is added to build on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from deployer.app import Value
+from deployer.model import sha
+
+
+class Stack(Value):
+    """`suite` is Debian's code name; `run` are packages of every dyno, `build` come on top for builds."""
+
+    name: str
+    description: str = ""
+    suite: str
+    run: tuple[str, ...] = ()
+    build: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """12 hex digits that change with whatever changes the image."""
+        image = self.model_dump(include={"name", "suite", "run", "build"})
+        return sha(json.dumps(image, sort_keys=True))[:12]
+
+
+def named(name: str, stacks: Iterable[Stack]) -> Stack | None:
+    """The stack of this name or alias, in any case."""
+    return next((s for s in stacks if name.lower() in (s.name, *s.aliases)), None)

@@ -1,0 +1,139 @@
+"""The World: everything that decides what each host should hold, complete before anything is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from deployer.facts import Facts
+from deployer.fleet import Host
+from deployer.model import Text, Tree
+from deployer.stacks import Stack
+
+Outcome = Literal["pending", "succeeded", "failed"]
+
+APP_PORT = 5000
+"""`$PORT` of every web dyno: each has a network of its own, so one number serves all."""
+DYNO_USER = 1000
+"""The uid inside a dyno; on the host it is the app's base plus this."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """An immutable record. `config` maps names to keyed digests, so that it may be shown."""
+
+    number: int
+    slug: str
+    stack: str
+    processes: Mapping[str, str]
+    config: Mapping[str, str]
+    outcome: Outcome = "pending"
+    why: str = ""
+    who: str = ""
+    when: str = ""
+    commit: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"v{self.number}"
+
+    @property
+    def inputs(self) -> tuple[Any, ...]:
+        """What makes a release: equal inputs are the same release (design, section 7)."""
+        return (self.slug, self.stack, dict(self.processes), dict(self.config))
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "number": self.number,
+            "slug": self.slug,
+            "stack": self.stack,
+            "processes": dict(sorted(self.processes.items())),
+            "config": dict(sorted(self.config.items())),
+            "outcome": self.outcome,
+            "why": self.why,
+            "who": self.who,
+            "when": self.when,
+            "commit": self.commit,
+        }
+
+
+def read_release(document: Mapping[str, Any]) -> Release:
+    return Release(**{name: document[name] for name in Release.__dataclass_fields__})
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A dyno's place: on which host, under which address, and which port of the host leads to it."""
+
+    app: str
+    type: str
+    n: int
+    release: int
+    host: str
+    address: str
+    host_port: int
+    memory: int
+    pids: int
+    cause: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.app}.{self.type}.{self.n}.v{self.release}"
+
+    @property
+    def name(self) -> str:
+        return f"{self.type}.{self.n}"
+
+    @property
+    def port(self) -> int:
+        return APP_PORT if self.host_port else 0
+
+
+@dataclass(frozen=True)
+class World:
+    """What should be: the app on its fleet, with every name, port and address chosen."""
+
+    app: str
+    hosts: tuple[Host, ...]
+    facts: Mapping[str, Facts]
+    stack: Stack
+    release: Release | None
+    records: tuple[Release, ...]
+    """The records to keep, the current release among them, by number."""
+    seats: tuple[Seat, ...]
+    base: int
+    """First id of the app's user namespace on every host."""
+    network: str
+    domains: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    keys: Text | None = None
+    env: Text | None = None
+    config: Mapping[str, Text] | None = None
+    tree: Tree | None = None
+    buildpacks: tuple[tuple[str, Tree], ...] = ()
+
+    def seats_on(self, host: str) -> tuple[Seat, ...]:
+        return tuple(seat for seat in self.seats if seat.host == host)
+
+    @property
+    def web(self) -> tuple[Seat, ...]:
+        return tuple(seat for seat in self.seats if seat.host_port)
+
+    def with_role(self, role: str) -> tuple[Host, ...]:
+        return tuple(host for host in self.hosts if role in host.roles)
+
+    @property
+    def builder(self) -> Host:
+        return self.with_role("build")[0]
+
+    def mesh_address(self, host: str) -> str:
+        return next(h.mesh for h in self.hosts if h.name == host)
+
+    @property
+    def slugs(self) -> frozenset[str]:
+        return frozenset(record.slug for record in self.records if record.outcome != "failed")
+
+    def holds(self, role_or_seat: Host) -> bool:
+        """Whether dynos may run on this host, or still do."""
+        return "dynos" in role_or_seat.roles or bool(self.seats_on(role_or_seat.name))
