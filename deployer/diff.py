@@ -13,7 +13,27 @@ _HEX = re.compile(r"[0-9a-f]{64}\Z")
 
 
 class Sealed(str):
-    """A digest of something secret: compared like any other, never shown."""
+    """A digest of something secret: compared like any other, shown only as its `label`."""
+
+    label: str
+
+    def __new__(cls, digest: str, label: str = "(secret)") -> Sealed:
+        sealed = super().__new__(cls, digest)
+        sealed.label = label
+        return sealed
+
+
+class Kept:
+    """Equal to whatever is there: for what must stay as it was found."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return 0
+
+
+KEPT = Kept()
 
 
 def differs(expected: Any, seen: Any) -> frozenset[str]:
@@ -37,7 +57,10 @@ def shown(expected: Any, seen: Any) -> tuple[Field, ...]:
 def _lines(name: str, before: Any, after: Any) -> list[Field]:
     if isinstance(before, Mapping) or isinstance(after, Mapping):
         return _entries(name, before or {}, after or {})
-    return [Field(name, short(before), short(after))] if before != after else []
+    if before == after:
+        return []
+    old = f"{before.label}, outdated" if isinstance(before, Sealed) and isinstance(after, Sealed) else short(before)
+    return [Field(name, old, short(after))]
 
 
 def _entries(name: str, before: Mapping[Any, Any], after: Mapping[Any, Any]) -> list[Field]:
@@ -49,7 +72,9 @@ def _entries(name: str, before: Mapping[Any, Any], after: Mapping[Any, Any]) -> 
 def short(value: Any) -> Shown:
     """A value small enough for a line: long digests are cut, lists joined, secrets hidden."""
     if isinstance(value, Sealed):
-        return "(secret)"
+        return value.label
+    if isinstance(value, Kept):
+        return "(as it is)"
     if isinstance(value, str):
         return value[:12] if _HEX.match(value) else value
     if value is None or isinstance(value, (int, bool)):

@@ -113,7 +113,19 @@ class Send:
     timeout: int = 900
 
 
-Act = Put | Sh | Send
+@dataclass(frozen=True)
+class Fetch:
+    """Pull `item` (below /var/lib/deployer) from the host `source`, over the fleet's own network."""
+
+    item: str
+    source: str
+    address: str
+    uid: int | None = None
+    """Owner of what arrives, for a slug; None keeps root."""
+    timeout: int = 900
+
+
+Act = Put | Sh | Send | Fetch
 
 
 @dataclass(frozen=True)

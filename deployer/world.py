@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from deployer.build.slug import Build
 from deployer.facts import Facts
 from deployer.fleet import Host
-from deployer.model import Text, Tree
+from deployer.model import Text
 from deployer.stacks import Stack
 
 Outcome = Literal["pending", "succeeded", "failed"]
@@ -110,8 +111,8 @@ class World:
     keys: Text | None = None
     env: Text | None = None
     config: Mapping[str, Text] | None = None
-    tree: Tree | None = None
-    buildpacks: tuple[tuple[str, Tree], ...] = ()
+    build: Build | None = None
+    """How the current slug is made; None where only what is there may be used."""
 
     def seats_on(self, host: str) -> tuple[Seat, ...]:
         return tuple(seat for seat in self.seats if seat.host == host)
@@ -125,6 +126,7 @@ class World:
 
     @property
     def builder(self) -> Host:
+        """The host that makes images and slugs: the first with the role."""
         return self.with_role("build")[0]
 
     def mesh_address(self, host: str) -> str:
@@ -134,6 +136,7 @@ class World:
     def slugs(self) -> frozenset[str]:
         return frozenset(record.slug for record in self.records if record.outcome != "failed")
 
-    def holds(self, role_or_seat: Host) -> bool:
-        """Whether dynos may run on this host, or still do."""
-        return "dynos" in role_or_seat.roles or bool(self.seats_on(role_or_seat.name))
+    @property
+    def image(self) -> str:
+        """The name of the stack's image, without its variant."""
+        return f"{self.stack.name}.{self.stack.digest}"

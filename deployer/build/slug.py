@@ -29,6 +29,8 @@ class Build:
     """The inputs of a slug. `detect`: the first buildpack that fits; otherwise all of them, in order."""
 
     source: Tree
+    source_sha: str
+    """What counts of the source: app.json does not, or scaling would look like new source."""
     stack: Stack
     buildpacks: tuple[Buildpack, ...]
     detect: bool
@@ -41,7 +43,7 @@ class Build:
         The commit is not part of it: a commit that changes no file of the app makes no new slug.
         """
         inputs = {
-            "source": self.source.sha,
+            "source": self.source_sha,
             "stack": self.stack.digest,
             "buildpacks": [(pack.name, pack.tree.sha) for pack in self.buildpacks],
             "detect": self.detect,

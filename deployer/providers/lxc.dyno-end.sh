@@ -37,8 +37,8 @@ report() {
         set -- "Error R15 (Memory quota vastly exceeded)" "Stopping process with SIGKILL" "$@"
     fi
     say "$@"
-    # empty unless LXC itself failed
-    cat "$run/lxc.log" >&2 || true
+    # it holds something if LXC itself failed
+    [ ! -s "$run/lxc.log" ] || cat "$run/lxc.log" >&2
 }
 
 # What LXC and systemd leave, more of it when LXC itself was killed.

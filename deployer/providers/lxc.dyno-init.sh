@@ -2,6 +2,8 @@
 # First process of the app's user in a dyno: dyno-init COMMAND yes|no (profile scripts). Descriptor 3 holds the config vars as shell assignments.
 # Order of the environment as in Heroku's contract: platform, config vars, /etc/profile.d, .profile.d, .profile.
 
+# The last lines below would end every process of a host.
+[ -e /.dyno-init ] || exit 2
 eval "$(cat <&3)"
 exec 3<&-
 unset container

@@ -3,30 +3,8 @@
 # Status: the dyno's, or 0 when it was told to stop (a one-off's in any case).
 set -eu
 . "${0%/*}/dyno.sh"
+. "${0%/*}/dyno.root.sh"
 find_cgroup
-upper=$disk/upper
-
-# The upper layer is on disk: what an app writes must not be charged to the host's memory.
-make_root() {
-    mkfifo -m 620 "$run/output"
-    # the app's group may write: apps open /dev/stdout
-    chown "$BASE:$((BASE + 1000))" "$upper" "$run/output"
-    mount -t overlay -o "volatile,lowerdir=$LOWER,upperdir=$upper,workdir=$disk/work" overlay "$run/root"
-    # Buildpacks look here for the size of the dyno, also where the host has no such file.
-    echo $((MEMORY * 1048576)) >"$run/cgroup/memory/memory.limit_in_bytes"
-    name_things "$upper/etc"
-}
-
-# systemd's local stub resolver answers on the host's own loopback only: take what is behind it.
-name_things() {
-    echo "$HOST" >"$1/hostname"
-    printf '%s\n' "127.0.0.1 localhost" "::1 localhost ip6-localhost ip6-loopback" "$ADDRESS $HOST" >"$1/hosts"
-    servers=/run/systemd/resolve/resolv.conf
-    [ -e $servers ] || servers=/etc/resolv.conf
-    while read -r line || [ -n "$line" ]; do
-        case $line in 'nameserver 127.'* | 'nameserver ::1') ;; *) printf '%s\n' "$line" ;; esac
-    done <$servers >"$1/resolv.conf"
-}
 
 # LXC goes into this unit's own cgroup, so nothing of a dyno outlives its unit. cgroup v2 wants processes in leaves only,
 # v1 forgets why a process was killed together with the cgroup, so the limit is one level up, where it is still to be seen.
@@ -60,8 +38,7 @@ contain() {
 }
 
 start() {
-    command=
-    while IFS= read -r line || [ -n "$line" ]; do command=$command${command:+$newline}$line; done <"$home/command"
+    command=$(cat "$home/command")
     if [ -n "${ONCE:-}" ]; then
         { read -r _ <"$home/alive" || kill $$; } &
         exec 4<&0
@@ -81,33 +58,19 @@ note_loaded() {
     mv "$run.loaded.new" "$run.loaded"
 }
 
+# Of the variables in the command only $PORT is shown with its value: others may be secret.
 announce() {
     [ ! -e "$crashes" ] || say "State changed from crashed to starting"
-    shown=
-    rest=$command
-    while [ "${rest#*'$PORT'}" != "$rest" ]; do
-        shown=$shown${rest%%'$PORT'*}$PORT
-        rest=${rest#*'$PORT'}
+    shown= rest=$command
+    while [ "${rest#*\$PORT}" != "$rest" ]; do
+        shown=$shown${rest%%\$PORT*}$PORT
+        rest=${rest#*\$PORT}
     done
     say "Starting process with command \`$shown$rest\`"
     [ -n "${ONCE:-}" ] || return 0
     : >"$run/up"
     say "State changed from starting to up"
 }
-
-# ends_within SECONDS PID: whether this child ends in time; `wait` alone knows no limit.
-ends_within() {
-    clock
-    last=$((now + 100 * $1))
-    while [ "$now" -lt $last ]; do
-        # a zombie, or gone altogether once the shell has seen its end
-        read -r stat <"/proc/$2/stat" || return 0
-        case ${stat##*') '} in Z*) return 0 ;; esac
-        sleep 0.05
-        clock
-    done
-    return 1
-} 2>/dev/null
 
 # Heroku contract 3.9: SIGTERM to every process, 30 s for all of them, SIGKILL.
 stop() {
@@ -167,10 +130,7 @@ drain() {
 }
 
 asked='' dyno='' logger=''
-newline='
-'
-if [ -e "$run" ] || [ -e "$disk" ]; then rm -rf "$run" "$disk"; fi
-mkdir -p "$run/root" "$run/cgroup/memory" "$disk/work" "$upper/etc" "$leaf"
+make_folders
 trap stop TERM
 clock
 echo "$now" >"$run/began"

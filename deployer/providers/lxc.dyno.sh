@@ -2,7 +2,7 @@
 
 home=${DYNO_HOME:-/var/lib/deployer/dynos/$KEY}
 disk=${DYNO_DISK:-$home/disk}
-run=/run/deployer/dynos/$KEY
+run=${DYNO_RUN:-/run/deployer/dynos/$KEY}
 log=${LOG:-all} # all; events: no output of the app; none
 crashes=$run.crashes
 
@@ -49,3 +49,17 @@ clock() {
     read -r now _ </proc/uptime
     now=${now%.*}${now#*.}
 }
+
+# ends_within SECONDS PID: whether this child ends in time; `wait` alone knows no limit.
+ends_within() {
+    clock
+    last=$((now + 100 * $1))
+    while [ "$now" -lt $last ]; do
+        # a zombie, or gone altogether once the shell has seen its end
+        read -r stat <"/proc/$2/stat" || return 0
+        case ${stat##*') '} in Z*) return 0 ;; esac
+        sleep 0.05
+        clock
+    done
+    return 1
+} 2>/dev/null

@@ -1,0 +1,171 @@
+"""The records of releases, on every host of the app: what ran, with which config, and how it went."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from deployer.diff import KEPT, Sealed
+from deployer.facts import Facts, Probe
+from deployer.model import Put, Stage, Step, Text
+from deployer.providers import parts
+from deployer.providers.base import plain_cause
+from deployer.releases import APPS, keys_path
+from deployer.world import Host, Release, World, read_release
+
+
+@dataclass(frozen=True)
+class AppSeen:
+    key: str
+    app: str
+    base: int
+    hosts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class AppWanted:
+    """What outlives any one release: the app's ids, and the hosts that it is spread over."""
+
+    app: str
+    base: int
+    hosts: tuple[Host, ...]
+    key: str = "app"
+
+    def expect(self) -> AppSeen:
+        return AppSeen(self.key, self.app, self.base, {h.name: h.address for h in self.hosts})
+
+    def text(self) -> Text:
+        hosts = {h.name: {"address": h.address, "port": h.port, "user": h.user, "mesh": h.mesh} for h in self.hosts}
+        return Text(json.dumps({"app": self.app, "base": self.base, "hosts": hosts}, indent=1) + "\n")
+
+
+@dataclass(frozen=True)
+class KeysSeen:
+    key: str
+    app: str
+    content: str
+
+
+@dataclass(frozen=True)
+class KeysWanted:
+    app: str
+    content: Text
+    key: str = "keys"
+
+    def expect(self) -> KeysSeen:
+        return KeysSeen(self.key, self.app, Sealed(self.content.sha))
+
+
+@dataclass(frozen=True)
+class RecordSeen:
+    key: str
+    app: str
+    slug: str
+    stack: str
+    processes: Mapping[str, str]
+    config: Mapping[str, str]
+    outcome: str
+    env: Any
+
+
+@dataclass(frozen=True)
+class Record:
+    app: str
+    release: Release
+    env: Text | None
+    """None for an old release: its values are kept as they are."""
+
+    @property
+    def key(self) -> str:
+        return self.release.name
+
+    def expect(self) -> RecordSeen:
+        r = self.release
+        env = Sealed(self.env.sha) if self.env else KEPT
+        return RecordSeen(self.key, self.app, r.slug, r.stack, r.processes, r.config, _lasting(r).outcome, env)
+
+
+def _lasting(release: Release) -> Release:
+    """A release that is wanted is one that has succeeded once everything is done."""
+    return replace(release, outcome="succeeded") if release.outcome == "pending" else release
+
+
+class ReleaseProvider:
+    name = "release"
+
+    def desire(self, world: World, host: Host) -> Iterator[Any]:
+        if not host.roles or not world.keys:
+            return
+        yield AppWanted(world.app, world.base, tuple(h for h in world.hosts if h.roles))
+        yield KeysWanted(world.app, world.keys)
+        for record in world.records:
+            is_current = world.release is not None and record.number == world.release.number
+            yield Record(world.app, record, world.env if is_current else None)
+
+    def probe(self, app: str) -> Probe:
+        folder = f"{APPS}/{app}"
+        return Probe(
+            files=frozenset({f"{folder}/releases/*/env", keys_path(app)}),
+            texts=frozenset({f"{APPS}/*/app.json", f"{folder}/releases/*/release.json"}),
+            private=frozenset({keys_path(app)}),
+        )
+
+    def observe(self, app: str, facts: Facts) -> Iterator[Any]:
+        if found := facts.document(f"{APPS}/{app}/app.json"):
+            yield AppSeen("app", app, found["base"], {n: h["address"] for n, h in found["hosts"].items()})
+        if content := facts.sha(keys_path(app)):
+            yield KeysSeen("keys", app, Sealed(content))
+        for name, document in facts.documents(f"{APPS}/{app}/releases", "release.json"):
+            r = read_release(document)
+            env = facts.sha(f"{APPS}/{app}/releases/{name}/env")
+            sealed = Sealed(env) if env else None
+            yield RecordSeen(name, app, r.slug, r.stack, r.processes, r.config, r.outcome, sealed)
+
+    def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
+        match want:
+            case AppWanted():
+                path = f"{APPS}/{want.app}/app.json"
+                return [Step(Stage.PREPARE, "write the app's record", Put(path, want.text()))]
+            case KeysWanted():
+                put = Put(keys_path(want.app), want.content, 0o600)
+                return [Step(Stage.PREPARE, "write the app's keys", put)]
+            case Record():
+                return _record(want, have, differs)
+        return _forget(have)
+
+    def cause(self, world: World, want: Any, have: Any, differs: frozenset[str]) -> str:
+        if isinstance(want, Record) and want.release.why:
+            return want.release.why
+        if want is None and isinstance(have, RecordSeen) and world.release:
+            return "older than the releases that are kept"
+        return plain_cause(want, have, differs)
+
+
+def _record(want: Record, have: RecordSeen | None, differs: frozenset[str]) -> Iterator[Step]:
+    """A new release is pending until its dynos serve: only the last stage says that it succeeded."""
+    folder = f"{APPS}/{want.app}/releases/{want.key}"
+    if want.env and (have is None or "env" in differs):
+        yield Step(Stage.SHIP, f"write the config of {want.key}", Put(f"{folder}/env", want.env, 0o600))
+    if have is None and want.release.outcome == "pending":
+        yield Step(Stage.SHIP, f"begin {want.key}", _put(folder, want.release))
+    if have is None or differs - {"env"}:
+        done = _lasting(want.release)
+        stage = Stage.RETIRE if done.outcome == "succeeded" else Stage.PREPARE
+        yield Step(stage, f"record that {want.key} {done.outcome}", _put(folder, done))
+
+
+def _put(folder: str, release: Release) -> Put:
+    return Put(f"{folder}/release.json", Text(json.dumps(release.as_dict(), indent=1) + "\n"))
+
+
+def _forget(have: AppSeen | KeysSeen | RecordSeen) -> Iterator[Step]:
+    """A record goes by itself; with the app's own record goes everything that was kept for it."""
+    match have:
+        case RecordSeen():
+            yield parts.remove(f"{APPS}/{have.app}/releases/{have.key}", Stage.RETIRE)
+        case KeysSeen():
+            yield parts.remove(keys_path(have.app), Stage.RETIRE)
+        case AppSeen():
+            yield parts.remove(f"{APPS}/{have.app}", Stage.RETIRE)

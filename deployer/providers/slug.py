@@ -1,0 +1,88 @@
+"""Slugs: the app's source compiled, named by its inputs, built once and shipped to each host that needs it."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from deployer.build import slug
+from deployer.facts import Facts, Probe
+from deployer.model import Fetch, Stage, Step
+from deployer.providers import parts
+from deployer.providers.base import plain_cause
+from deployer.releases import APPS
+from deployer.world import DYNO_USER, Host, World
+
+
+@dataclass(frozen=True)
+class SlugSeen:
+    key: str
+    app: str
+    present: bool
+
+
+@dataclass(frozen=True)
+class Slug:
+    """`how` is None where the slug is only kept, not made."""
+
+    key: str
+    app: str
+    how: Step | None
+
+    def expect(self) -> SlugSeen:
+        return SlugSeen(self.key, self.app, True)
+
+
+class SlugProvider:
+    name = "slug"
+
+    def desire(self, world: World, host: Host) -> Iterator[Slug]:
+        held = {seen.key for seen in self.observe(world.app, world.facts[host.name])}
+        needed = _needed(world, host)
+        for digest in sorted((world.slugs & held) | needed):
+            yield Slug(digest, world.app, _how(world, host, digest) if digest in needed else None)
+
+    def probe(self, app: str) -> Probe:
+        return Probe(folders=frozenset({f"{APPS}/{app}/slugs/*"}))
+
+    def observe(self, app: str, facts: Facts) -> Iterator[SlugSeen]:
+        prefix = f"{APPS}/{app}/slugs/"
+        for folder in sorted(facts.folders):
+            digest = folder.removeprefix(prefix)
+            if folder.startswith(prefix) and not digest.endswith(".partial"):
+                yield SlugSeen(digest, app, True)
+
+    def converge(self, want: Slug | None, have: Any, differs: frozenset[str]) -> Iterable[Step]:
+        if want is None:
+            return [parts.remove(f"{APPS}/{have.app}/slugs/{have.key}", Stage.RETIRE)]
+        return [want.how] if want.how else ()
+
+    def cause(self, world: World, want: Any, have: Any, differs: frozenset[str]) -> str:
+        if want is None:
+            return "no release that is kept uses it"
+        return plain_cause(want, have, differs) if have else f"release {world.release.name if world.release else ''}"
+
+
+def _needed(world: World, host: Host) -> set[str]:
+    if not (world.release and world.build):
+        return set()
+    wanted = "dynos" in host.roles or host.name == world.builder.name
+    return {world.release.slug} if wanted else set()
+
+
+def _how(world: World, host: Host, digest: str) -> Step | None:
+    if not world.build:
+        return None
+    if host.name == world.builder.name:
+        send = slug.send(world.app, world.build, world.config or {}, world.base, build_address(world.network))
+        return Step(Stage.BUILD, f"build the slug {digest}", send)
+    source = world.builder
+    act = Fetch(f"apps/{world.app}/slugs/{digest}", source.name, source.mesh, world.base + DYNO_USER)
+    return Step(Stage.SHIP, f"fetch the slug {digest} from {source.name}", act)
+
+
+def build_address(network: str) -> str:
+    """The last address of the dyno network: one build at a time runs on a host."""
+    return str(ipaddress.ip_network(network)[-2])

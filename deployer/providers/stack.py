@@ -1,0 +1,80 @@
+"""Stack images: made on one host, then shared; a host holds one copy for all of its dynos."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from deployer.facts import Facts, Probe
+from deployer.model import Fetch, Sh, Stage, Step, Text
+from deployer.providers.base import plain_cause
+from deployer.providers.host import BIN
+from deployer.stacks import Stack
+from deployer.world import Host, World
+
+STACKS = "/var/lib/deployer/stacks"
+
+
+@dataclass(frozen=True)
+class ImageSeen:
+    key: str
+    present: bool
+
+
+@dataclass(frozen=True)
+class Image:
+    """`key` is `<stack>.<digest>.run` or `.build`; `source` is where to fetch it, None where it is made."""
+
+    key: str
+    stack: Stack
+    source: Host | None
+
+    def expect(self) -> ImageSeen:
+        return ImageSeen(self.key, True)
+
+
+class StackProvider:
+    name = "stack"
+
+    def desire(self, world: World, host: Host) -> Iterator[Image]:
+        if not world.release:
+            return
+        if host.name == world.builder.name:
+            yield Image(f"{world.image}.run", world.stack, None)
+            yield Image(f"{world.image}.build", world.stack, None)
+        elif "dynos" in host.roles:
+            yield Image(f"{world.image}.run", world.stack, world.builder)
+
+    def probe(self, app: str) -> Probe:
+        return Probe(folders=frozenset({f"{STACKS}/*.run", f"{STACKS}/*.build"}))
+
+    def observe(self, app: str, facts: Facts) -> Iterator[ImageSeen]:
+        for folder in sorted(facts.folders):
+            if folder.startswith(f"{STACKS}/"):
+                yield ImageSeen(folder.removeprefix(f"{STACKS}/"), True)
+
+    def converge(self, want: Image | None, have: Any, differs: frozenset[str]) -> Iterable[Step]:
+        """Images are shared by the apps of a host, so no app's plan removes one."""
+        if want is None:
+            return ()
+        return [_fetch(want, want.source) if want.source else _make(want)]
+
+    def cause(self, world: World, want: Any, have: Any, differs: frozenset[str]) -> str:
+        if want is None or want.source:
+            return plain_cause(want, have, differs)
+        return "builds run on it" if want.key.endswith(".build") else f"{world.stack.name} is the app's stack"
+
+
+def _make(want: Image) -> Step:
+    variant = want.key.rpartition(".")[2]
+    definition = want.stack.model_dump(include={"name", "suite", "run", "build"})
+    document = json.dumps({**definition, "digest": want.stack.digest, "variants": [variant]}, sort_keys=True)
+    act = Sh((f"{BIN}/stack-make",), Text(document), timeout=1800)
+    return Step(Stage.IMAGE, f"make the image {want.key}", act)
+
+
+def _fetch(want: Image, source: Host) -> Step:
+    act = Fetch(f"stacks/{want.key}", source.name, source.mesh)
+    return Step(Stage.SHIP, f"fetch the image {want.key} from {source.name}", act)
