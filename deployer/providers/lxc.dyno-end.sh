@@ -59,7 +59,7 @@ if [ -n "${ONCE:-}" ]; then
 elif [ ! -e "$run/began" ]; then
     # stopped while it sat out a back-off: whoever starts it next wants it now
     rm -f "$crashes" "$run.loaded"
-elif [ -e "$run/stopping" ] && [ ! -e "$run/failed" ]; then
+elif [ -e "$run/stopping" ]; then
     report down
     rm -f "$crashes" "$run.loaded"
 else

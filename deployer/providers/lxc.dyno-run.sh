@@ -12,7 +12,7 @@ place() {
     bytes=$((${LIMIT:-$MEMORY} * 1048576))
     if [ $tree = /sys/fs/cgroup ]; then
         echo 0 >"$leaf/cgroup.procs"
-        echo '+cpu +io +memory +pids' >"$tree$cgroup/cgroup.subtree_control"
+        echo '+memory +pids' >"$tree$cgroup/cgroup.subtree_control"
         set -- cgroup2.memory.max=$bytes cgroup2.memory.swap.max=0 cgroup2.memory.oom.group=1 "cgroup2.pids.max=$PIDS"
     else
         echo $bytes >"$leaf/memory.limit_in_bytes"
@@ -58,15 +58,12 @@ note_loaded() {
     mv "$run.loaded.new" "$run.loaded"
 }
 
-# Of the variables in the command only $PORT is shown with its value: others may be secret.
+# Only $PORT is shown with its value: other variables of the command may be secret.
 announce() {
     [ ! -e "$crashes" ] || say "State changed from crashed to starting"
-    shown= rest=$command
-    while [ "${rest#*\$PORT}" != "$rest" ]; do
-        shown=$shown${rest%%\$PORT*}$PORT
-        rest=${rest#*\$PORT}
-    done
-    say "Starting process with command \`$shown$rest\`"
+    shown=$command
+    [ "$PORT" = 0 ] || shown=$(printf '%s\n' "$command" | sed "s/[$]PORT\b\|[$]{PORT}/$PORT/g")
+    say "Starting process with command \`$shown\`"
     [ -n "${ONCE:-}" ] || return 0
     : >"$run/up"
     say "State changed from starting to up"
@@ -76,12 +73,12 @@ announce() {
 stop() {
     trap '' TERM
     asked=yes
+    # of a failed start systemd stops what has ended already
+    [ ! -e "$run/failed" ] || return 0
     : >"$run/stopping"
     [ -n "$dyno" ] || exit 0
     say "Stopping all processes with SIGTERM" &
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
-        if signal TERM; then break; else sleep 0.1; fi
-    done
+    until signal TERM || has_ended "$dyno"; do sleep 0.1; done
     ends_within 30 "$dyno" || finish_off
 }
 

@@ -4,10 +4,6 @@ set -eu
 . "${0%/*}/dyno.sh"
 find_cgroup
 
-ended() {
-    [ -e "$run/status" ] || [ ! -d "/proc/$MAINPID" ]
-}
-
 # Cheap to ask, often too, and unlike a connect it never hangs on an address that is not there yet.
 listens() {
     read -r pid <"$tree$payload/cgroup.procs" || return
@@ -42,12 +38,12 @@ clock
 began=$now
 elapsed=0
 until is_up; do
-    if ended; then fail "ended before it was up"; fi
+    if [ -e "$run/status" ] || has_ended "$MAINPID"; then fail "ended before it was up"; fi
     if [ "$PORT" != 0 ] && [ $elapsed -ge 6000 ]; then
         : >"$run/killed"
         say "Error R10 (Boot timeout) -> Web process failed to bind to \$PORT within 60 seconds of launch" \
             "Stopping process with SIGKILL"
-        signal KILL
+        signal KILL || true
         fail "did not accept on port $PORT within 60 s"
     fi
     if [ $elapsed -lt 200 ]; then sleep 0.02; else sleep 0.1; fi

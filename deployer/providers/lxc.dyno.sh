@@ -12,11 +12,13 @@ say() {
         logger -u /run/deployer/log --socket-errors=off -t "$APP/heroku/$TYPE.$N" -p local0.info -S 10000 || true
 }
 
-# Where the processes of this unit are: `tree` names all of them under either version of cgroups.
+# Where the processes of this unit are: `tree` names all of them under either version of cgroups, `payload` those of the
+# dyno, and in `leaf` dyno-run works.
 find_cgroup() {
     while IFS=: read -r _ kind path; do
-        case $kind in '' | name=systemd) cgroup=${path%/.control} ;; esac
+        case $kind in '' | name=systemd) break ;; esac
     done </proc/self/cgroup
+    cgroup=${path%/.control}
     tree=/sys/fs/cgroup
     payload=$cgroup/payload
     leaf=$tree$cgroup/boot
@@ -50,16 +52,19 @@ clock() {
     now=${now%.*}${now#*.}
 }
 
+# has_ended PID: of a child, before or after the shell has noticed.
+has_ended() {
+    read -r stat <"/proc/$1/stat" || return 0
+    case ${stat##*') '} in Z*) ;; *) return 1 ;; esac
+} 2>/dev/null
+
 # ends_within SECONDS PID: whether this child ends in time; `wait` alone knows no limit.
 ends_within() {
     clock
     last=$((now + 100 * $1))
-    while [ "$now" -lt $last ]; do
-        # a zombie, or gone altogether once the shell has seen its end
-        read -r stat <"/proc/$2/stat" || return 0
-        case ${stat##*') '} in Z*) return 0 ;; esac
+    until has_ended "$2"; do
+        [ "$now" -lt $last ] || return 1
         sleep 0.05
         clock
     done
-    return 1
-} 2>/dev/null
+}

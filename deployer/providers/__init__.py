@@ -1,0 +1,22 @@
+"""The ordered registry. Steps of one stage run in this order on a host."""
+
+from deployer.providers.base import Provider
+from deployer.providers.host import HostProvider
+from deployer.providers.lxc import LxcProvider
+from deployer.providers.nftables import NftablesProvider
+from deployer.providers.nginx import NginxProvider
+from deployer.providers.release import ReleaseProvider
+from deployer.providers.rsyslog import RsyslogProvider
+from deployer.providers.slug import SlugProvider
+from deployer.providers.stack import StackProvider
+
+PROVIDERS: tuple[Provider, ...] = (
+    HostProvider(),
+    ReleaseProvider(),
+    StackProvider(),
+    SlugProvider(),
+    RsyslogProvider(),
+    NftablesProvider(),
+    LxcProvider(),
+    NginxProvider(),
+)
