@@ -135,6 +135,8 @@ class Step:
     stage: Stage
     say: str
     act: Act
+    once: bool = False
+    """Shared by several changes of a host: it runs for the first of them."""
 
 
 @dataclass(frozen=True)

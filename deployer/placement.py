@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from deployer.app import RELEASE, WEB, App
+from deployer.app import App
 from deployer.facts import Facts
 from deployer.fleet import Fleet, Host, Size
 from deployer.problems import InputError, Problem, Where
 from deployer.world import Release, Seat
 
+WEB, RELEASE = "web", "release"
 DYNOS = "/var/lib/deployer/dynos"
 APPS = "/var/lib/deployer/apps"
 FIRST_PORT, LAST_PORT = 20000, 29999
@@ -69,6 +70,18 @@ def seats(app: App, fleet: Fleet, hosts: Iterable[Host], facts: Mapping[str, Fac
     if homeless:
         raise InputError(_no_room(want, rooms.values()) for want in homeless)
     return tuple(sorted(taken, key=lambda s: (s.type, s.n)))
+
+
+def present(app: str, facts: Mapping[str, Facts], release: Release) -> tuple[Seat, ...]:
+    """The seats of a release just as they are: what a failed release goes back to."""
+    names = ("app", "type", "n", "release", "address", "host_port", "memory")
+    found = [
+        Seat(**{name: dyno[name] for name in names}, host=host, pids=dyno["pids"])
+        for places in _seated(app, facts).values()
+        for host, dyno in places
+        if dyno["release"] == release.number
+    ]
+    return tuple(sorted(found, key=lambda s: (s.type, s.n)))
 
 
 def _wanted(scales: Mapping[str, tuple[int, Size]]) -> Iterator[Wanted]:

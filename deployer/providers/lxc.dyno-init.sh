@@ -10,20 +10,22 @@ unset container
 # The app gets every signal itself; this shell stays to the end, to report its status.
 trap : HUP INT QUIT USR1 USR2
 trap stopping=yes TERM
+# what this shell would say of a signal is not the app's output
+exec 4>&2 2>/dev/null
 /bin/bash -c '
 [ "$2" = no ] || for profile in /etc/profile.d/*.sh "$HOME"/.profile.d/*.sh "$HOME/.profile"; do
     if [ -r "$profile" ]; then . "$profile"; fi
 done
 unset profile
-exec /bin/bash -c "$1"' dyno "$1" "$2"
+exec /bin/bash -c "$1"' dyno "$1" "$2" 2>&4 4>&-
 status=$?
 
 # On a stop every process has its grace, also after the first has ended; dyno-run ends it after 30 s.
 tenths=${stopping:+350}
-while [ "${tenths:-0}" -gt 0 ] && kill -s 0 -- -1 2>/dev/null; do
+while [ "${tenths:-0}" -gt 0 ] && kill -s 0 -- -1; do
     sleep 0.1
     tenths=$((tenths - 1))
 done
 # Else what the app left in the background would keep the dyno alive.
-kill -s KILL -- -1 2>/dev/null
+kill -s KILL -- -1
 exit $status

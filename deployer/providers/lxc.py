@@ -212,7 +212,7 @@ def _veth(seat: Seat) -> str:
 
 def _place(world: World, seat: Seat) -> Text:
     """What the next plan must know to leave this dyno where it is."""
-    names = ("app", "type", "n", "release", "address", "port", "host_port", "memory")
+    names = ("app", "type", "n", "release", "address", "port", "host_port", "memory", "pids")
     return Text(json.dumps({name: getattr(seat, name) for name in names}, sort_keys=True) + "\n")
 
 

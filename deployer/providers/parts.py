@@ -105,7 +105,7 @@ def see_units(facts: Facts, names: Iterable[str]) -> Iterator[UnitSeen]:
 
 def install(packages: Iterable[str], stage: Stage = Stage.PREPARE) -> Iterator[Step]:
     """Install without recommended packages; the update is one step that all installs share."""
-    yield Step(stage, "update the package lists", Sh((*APT, "update"), timeout=600))
+    yield Step(stage, "update the package lists", Sh((*APT, "update"), timeout=600), once=True)
     for name in packages:
         argv = (*APT, "install", "--no-install-recommends", name)
         yield Step(stage, f"install {name}", Sh(argv, timeout=1800))

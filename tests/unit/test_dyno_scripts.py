@@ -119,12 +119,6 @@ def test_crash_after_ten_minutes_is_not_counted(dyno: Dyno) -> None:
         (["up"], 0, ["Process exited with status 0", "State changed from up to crashed"]),
         ([], 3, ["Process exited with status 3", "State changed from starting to crashed"]),
         (["up", "stopping"], 143, ["Process exited with status 143", "State changed from up to down"]),
-        # systemd ends what is left of a failed start: nobody asked for that
-        (
-            ["stopping", "failed"],
-            1,
-            ["Process exited with status 1", "State changed from starting to crashed"],
-        ),
         (
             ["up", "memory"],
             137,

@@ -1,0 +1,226 @@
+"""A plan made true: one pyinfra operation per stage, a barrier after each, events as it happens."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from pyinfra.api import FunctionCommand, operation
+from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api.operation import add_op
+from pyinfra.api.operations import run_ops
+
+from deployer.model import Act, Event, Fetch, Plan, Put, Send, Sh, Stage, Step, Text
+from deployer.problems import Problem, Where
+from deployer.remote import channel
+from deployer.remote.connect import Links
+from deployer.source.archive import tarball
+
+SHARE = "/var/lib/deployer/bin/share"
+FETCH = "/var/lib/deployer/bin/fetch"
+SHARE_PORT = 8421
+SHARE_SECONDS = 3600
+TAIL = 12
+"""Lines of a failed step's output that are shown."""
+BLOCK = 1 << 16
+
+Tell = Callable[[Event], None]
+
+
+@dataclass
+class Run:
+    """One apply under way: what failed, by host, and what must never be said aloud."""
+
+    links: Links
+    plan: Plan
+    tell: Tell
+    key: Text = field(default_factory=lambda: Text(secrets.token_hex(32), secret=True))
+    began: float = field(default_factory=time.monotonic)
+    failed: dict[str, Problem] = field(default_factory=dict)
+    stage: Stage | None = None
+
+    def event(self, kind: Any, **words: Any) -> None:
+        self.tell(Event(kind, elapsed=time.monotonic() - self.began, **words))
+
+
+def converge(links: Links, plan: Plan, tell: Tell) -> Run:
+    """Run every stage that has something to do; the first that fails anywhere is the last. See `Run.failed`."""
+    run = Run(links, plan, tell)
+    for stage in Stage:
+        work = {host: _steps(plan, host, stage) for host in links.open}
+        if any(work.values()) and not run.failed:
+            _stage(run, stage, work)
+    return run
+
+
+def _steps(plan: Plan, host: str, stage: Stage) -> list[tuple[str, Step]]:
+    """The host's steps at a stage; a step that is marked so runs once, however many changes ask for it."""
+    steps = [(c.address, s) for c in plan.changes if c.host == host for s in c.steps if s.stage == stage]
+    return [pair for i, pair in enumerate(steps) if not (pair[1].once and pair[1] in [s for _, s in steps[:i]])]
+
+
+def _stage(run: Run, stage: Stage, work: dict[str, list[tuple[str, Step]]]) -> None:
+    run.stage = stage
+    run.event("stage", say=stage.name, detail={"hosts": sorted(h for h in work if work[h])})
+    sources = sorted({s.act.source for steps in work.values() for _, s in steps if isinstance(s.act, Fetch)})
+    with _sharing(run, sources):
+        _run(run, stage, work)
+
+
+def _run(run: Run, stage: Stage, work: dict[str, list[tuple[str, Step]]]) -> None:
+    for host in run.links.state.inventory:
+        host.loop_position = []
+    state = run.links.state
+    state.op_meta.clear()
+    for host in run.links.open.values():
+        state.ops[host].clear()
+    add_op(state, _operation, run, stage, work)
+    try:
+        run_ops(state)
+    except PyinfraError:
+        if not run.failed:
+            raise
+
+
+@operation()  # type: ignore[misc]
+def _operation(run: Run, stage: Stage, work: dict[str, list[tuple[str, Step]]]) -> Iterator[FunctionCommand]:
+    """One stage of the deployer's plan."""
+    yield FunctionCommand(_on_host, (run, work), {})
+
+
+def _on_host(state: Any, host: Any, run: Run, work: dict[str, list[tuple[str, Step]]]) -> bool:
+    steps = work.get(host.name, [])
+    if not steps:
+        return True
+    try:
+        problem = _send(run, host.name, steps)
+    except Exception as error:  # a broken link is this host's failure, not the fleet's
+        problem = _broken(run, host.name, error)
+    if problem:
+        run.failed[host.name] = problem
+    return problem is None
+
+
+def _send(run: Run, host: str, steps: list[tuple[str, Step]]) -> Problem | None:
+    bodies = [_body(run, step.act) for _, step in steps]
+    header = json.dumps([_order(step.act, size) for (_, step), (size, _) in zip(steps, bodies, strict=True)])
+    stdin = _stream(header, [blocks for _, blocks in bodies])
+    listener = _Listener(run, host, steps)
+    line = channel.python_line(run.links.hosts[host].user)
+    ended = channel.execute(run.links.client(host), line, stdin, listener.hear)
+    if ended.status and listener.problem is None:
+        return _broken(run, host, RuntimeError(ended.errors.decode("utf-8", "replace").strip() or "the link broke"))
+    return listener.problem
+
+
+def _stream(header: str, bodies: list[Iterable[bytes]]) -> Iterator[bytes]:
+    yield channel.script("runner.py")
+    yield header.encode() + b"\n"
+    for body in bodies:
+        yield from body
+
+
+def _order(act: Act, size: int) -> dict[str, Any]:
+    match act:
+        case Put():
+            return {"do": "put", "path": act.path, "mode": act.mode, "owner": act.owner, "size": size}
+        case Fetch():
+            uid = (str(act.uid),) if act.uid is not None else ()
+            argv = (FETCH, act.address, str(SHARE_PORT), act.item, *uid)
+            return {"do": "sh", "argv": argv, "timeout": act.timeout, "size": size}
+    return {"do": "sh", "argv": act.argv, "timeout": act.timeout, "size": size}
+
+
+def _body(run: Run, act: Act) -> tuple[int, Iterable[bytes]]:
+    """How many bytes the act reads, and the bytes; the only place where a secret is opened."""
+    match act:
+        case Put():
+            content = act.content.reveal().encode()
+        case Sh():
+            content = act.stdin.reveal().encode() if act.stdin else b""
+        case Fetch():
+            content = run.key.reveal().encode() + b"\n"
+        case Send():
+            return _packed(tarball(act.trees, act.texts))
+    return len(content), (content,)
+
+
+def _packed(file: BinaryIO) -> tuple[int, Iterable[bytes]]:
+    size = file.seek(0, 2)
+    file.seek(0)
+    return size, iter(lambda: file.read(BLOCK), b"")
+
+
+class _Listener:
+    """What a host says while it works, turned into events; secrets in it are blotted out."""
+
+    def __init__(self, run: Run, host: str, steps: list[tuple[str, Step]]) -> None:
+        self.run, self.host, self.steps = run, host, steps
+        self.problem: Problem | None = None
+        self.tail: list[str] = []
+        self.words = _secrets(run)
+
+    def hear(self, line: str) -> None:
+        i, kind, *rest = json.loads(line)
+        address, step = self.steps[i]
+        said = {"host": self.host, "address": address, "say": step.say}
+        match kind:
+            case "start":
+                self.tail = []
+            case "line":
+                self._line(rest[0], isinstance(step.act, Send), said)
+                return
+            case "failed":
+                self.problem = self._failure(address, step, rest[0])
+        self.run.event(kind, **said)
+
+    def _line(self, text: str, live: bool, said: dict[str, str]) -> None:
+        for word in self.words:
+            text = text.replace(word, "(secret)")
+        self.tail = [*self.tail, text][-TAIL:]
+        if live:
+            self.run.event("line", **said, detail={"text": text})
+
+    def _failure(self, address: str, step: Step, why: str) -> Problem:
+        where = Where(f"{self.host}/{self.run.links.hosts[self.host].address}", pointer=address)
+        detail = "\n".join((why, *self.tail))
+        hint = "mend what it says, then run deploy apply again: it goes on from here"
+        return Problem(f"{self.host}: could not {step.say}", where, detail, hint)
+
+
+def _secrets(run: Run) -> list[str]:
+    texts = (t for c in run.plan.changes for s in c.steps if isinstance(s.act, Send) for _, t in s.act.texts)
+    return sorted({t.reveal() for t in texts if t.secret and len(t.reveal()) >= 4}, key=len, reverse=True)
+
+
+def _broken(run: Run, host: str, error: Exception) -> Problem:
+    where = Where(f"{host}/{run.links.hosts[host].address}")
+    hint = "when it is back, run deploy apply again: the plan is what is left"
+    said = str(error) or type(error).__name__
+    return Problem(f"the connection to {host} broke", where, said, hint)
+
+
+class _sharing:  # noqa: N801  (reads as a statement: with _sharing(...))
+    """The hosts that others fetch from serve while the block runs, and to nobody else."""
+
+    def __init__(self, run: Run, sources: list[str]) -> None:
+        self.run, self.sources = run, sources
+
+    def __enter__(self) -> None:
+        for name in self.sources:
+            mesh = self.run.links.hosts[name].mesh
+            argv = (SHARE, "start", mesh, str(SHARE_PORT), str(SHARE_SECONDS))
+            self._sh(name, argv, self.run.key)
+
+    def __exit__(self, *_: object) -> None:
+        for name in self.sources:
+            self._sh(name, (SHARE, "stop"), None)
+
+    def _sh(self, name: str, argv: tuple[str, ...], stdin: Text | None) -> None:
+        step = Step(Stage.SHIP, "share images and slugs with the other hosts", Sh(argv, stdin))
+        if problem := _send(self.run, name, [("share", step)]):
+            self.run.failed[name] = problem
