@@ -59,14 +59,14 @@ def _lines(name: str, before: Any, after: Any) -> list[Field]:
         return _entries(name, before or {}, after or {})
     if before == after:
         return []
-    old = f"{before.label}, outdated" if isinstance(before, Sealed) and isinstance(after, Sealed) else short(before)
-    return [Field(name, old, short(after))]
+    old, new = short(before), short(after)
+    return [Field(name, f"{old}, outdated" if old == new else old, new)]
 
 
 def _entries(name: str, before: Mapping[Any, Any], after: Mapping[Any, Any]) -> list[Field]:
     keys = sorted(before.keys() | after.keys(), key=str)
     changed = (key for key in keys if before.get(key) != after.get(key))
-    return [Field(f"{name}[{key}]", short(before.get(key)), short(after.get(key))) for key in changed]
+    return [line for key in changed for line in _lines(f"{name}[{key}]", before.get(key), after.get(key))]
 
 
 def short(value: Any) -> Shown:

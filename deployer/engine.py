@@ -15,7 +15,7 @@ from deployer import placement, planner, releases, source
 from deployer.build.slug import Build, Buildpack
 from deployer.facts import Facts
 from deployer.fleet import Host
-from deployer.model import Event, Plan, Text
+from deployer.model import Event, Plan, Stage, Text
 from deployer.problems import (
     DeployerError,
     InputError,
@@ -30,10 +30,11 @@ from deployer.providers import PROVIDERS
 from deployer.releases import Keys
 from deployer.source.buildpacks import buildpacks, commit
 from deployer.spec import Spec
-from deployer.world import Release, World
+from deployer.world import Release, Seat, World
 
 if TYPE_CHECKING:
     from deployer.remote.connect import Links
+    from deployer.remote.converge import Run
 
 Tell = Callable[[Event], None]
 
@@ -110,6 +111,7 @@ def build_world(spec: Spec, sight: Sight) -> World:
         domains=spec.fleet.domains,
         allow=spec.fleet.allow,
         keys=keys.text(),
+        sealed=releases.seen_keys(app, facts.values()) is not None,
         env=releases.env_file(config),
         config=config,
         build=build,
@@ -208,10 +210,10 @@ def _act(spec: Spec, sight: Sight, todo: Decided, tell: Tell, decided: Callable[
     from deployer.remote.converge import converge
 
     run = converge(sight.links, todo.plan, tell)
-    tell(Event("look", say="look again"))
+    run.event("look", say="look again")
     after = look_again(sight, spec)
     if run.failed:
-        raise _failure(spec, after, todo, tuple(run.failed.values()), tell)
+        raise _failure(spec, after, todo, run, tell)
     left = decided(after)
     if not left.plan.empty:
         raise UnsettledError(_unsettled(left.plan))
@@ -219,16 +221,16 @@ def _act(spec: Spec, sight: Sight, todo: Decided, tell: Tell, decided: Callable[
 
 
 def _failure(
-    spec: Spec, sight: Sight, todo: Decided, problems: tuple[Problem, ...], tell: Tell
+    spec: Spec, sight: Sight, todo: Decided, run: Run, tell: Tell
 ) -> DeployerError:
     """What a failed run is to its user: a release that did not come up is undone first."""
+    problems = tuple(run.failed[name] for name in sorted(run.failed))
     release = todo.world.release
-    began = release is not None and release.outcome == "pending"
-    if began and release is not None and _has_begun(sight, todo.world.app, release):
-        _restore(sight, todo.world, release, tell)
+    if release and release.outcome == "pending" and run.stage and run.stage >= Stage.BUILD:
+        if _has_begun(sight, todo.world.app, release):
+            _restore(sight, todo.world, release, tell)
         return ReleaseFailedError((*problems, _kept(sight, todo.world)))
-    failed_hosts = {problem.where.file.partition("/")[0] for problem in problems if problem.where}
-    return PartlyAppliedError(problems) if failed_hosts < set(sight.facts) else DeployerError(problems)
+    return PartlyAppliedError(problems) if run.failed.keys() < sight.facts.keys() else DeployerError(problems)
 
 
 def _has_begun(sight: Sight, app: str, release: Release) -> bool:
@@ -257,7 +259,7 @@ def _restore(sight: Sight, world: World, failed: Release, tell: Tell) -> None:
     converge(sight.links, replace(undo, changes=only), tell)
 
 
-def _old_seats(sight: Sight, world: World, old: Release | None) -> tuple:  # type: ignore[type-arg]
+def _old_seats(sight: Sight, world: World, old: Release | None) -> tuple[Seat, ...]:
     return placement.present(world.app, sight.facts, old) if old else ()
 
 

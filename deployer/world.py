@@ -109,6 +109,8 @@ class World:
     domains: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
     keys: Text | None = None
+    sealed: bool = False
+    """Whether the keys were there before."""
     env: Text | None = None
     config: Mapping[str, Text] | None = None
     build: Build | None = None

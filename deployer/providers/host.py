@@ -33,11 +33,11 @@ SCRIPTS = {
     "slug-compile": "slug.compile.sh",
     "share": "share.serve.py",
     "fetch": "share.fetch.py",
-    "loaded": "host.loaded.py",
     "log-rotate": "rsyslog.rotate.sh",
     "log-tail": "rsyslog.tail.py",
+    "log-lost": "rsyslog.lost.py",
     "mesh-take": "nginx.take.sh",
-    "wall-take": "nftables.take.py",
+    "wall-take": "nftables.take.sh",
 }
 SOURCED = {"dyno.sh": "lxc.dyno.sh", "dyno.conf": "lxc.dyno.conf"}
 

@@ -1,6 +1,7 @@
 #!/bin/sh
-# First process of the app's user in a dyno: dyno-init COMMAND yes|no (profile scripts). Descriptor 3 holds the config vars as shell assignments.
-# Order of the environment as in Heroku's contract: platform, config vars, /etc/profile.d, .profile.d, .profile.
+# First process of the app's user in a dyno: dyno-init COMMAND yes|no (with profile scripts or without).
+# The environment comes in Heroku's order: that of the platform, config vars (shell assignments on descriptor 3),
+# /etc/profile.d, .profile.d, .profile.
 
 # The last lines below would end every process of a host.
 [ -e /.dyno-init ] || exit 2

@@ -6,7 +6,7 @@ SPEC:   {"name": "hello.run.4711" (app, type, number), "base": first uid, "lower
         "memory": MB, "pids", "command": a list is run as it is, a string as a process of the app is, after
         its profile scripts}; optional: "env": {…}, "env_file": config vars, "timeout": s,
         "binds": [{"source", "target", "readonly"}…], "log": for the logplex, "all", "events" or "none"
-exit:   the command's status; 124 when its time was up; 137 when it was killed (out of memory)
+exit:   the command's status; 124 its time was up; 125 it could not be started; 137 killed (out of memory)
 When dyno-once ends, whatever ended it, the dyno is stopped.
 """
 
@@ -25,7 +25,7 @@ import time
 from pathlib import Path
 
 HOME, DISK, BIN = Path("/run/deployer/once"), Path("/var/lib/deployer/once"), "/var/lib/deployer/bin"
-TIMED_OUT, DAY = 124, 86400
+TIMED_OUT, NOT_STARTED, DAY = 124, 125, 86400
 PROPERTIES = {
     "Delegate": "yes", "TasksMax": "infinity", "OOMPolicy": "continue", "OOMScoreAdjust": 500,
     "KillMode": "mixed", "TimeoutStopSec": 50, "ExecStopPost": f"{BIN}/dyno-end",
@@ -149,6 +149,9 @@ def main(*arguments: str) -> int:
         return supervise(argv, spec, 0 if arguments else subprocess.DEVNULL)
     except TimeoutError:
         return TIMED_OUT
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"the dyno {spec['name']} could not be started: {error}", file=sys.stderr)
+        return NOT_STARTED
     finally:
         subprocess.call(stop, stderr=subprocess.DEVNULL)
         os.close(alive)

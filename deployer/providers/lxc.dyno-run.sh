@@ -1,29 +1,30 @@
 #!/bin/sh
 # The supervisor of one dyno, ExecStart of its unit: mounts its root, runs it, stops it in order on SIGTERM.
-# Status: the dyno's, or 0 when it was told to stop (a one-off's in any case).
+# Status: the dyno's, or 0 when it was told to stop (a one-off's in any case); 125 when it could not be started.
 set -eu
 . "${0%/*}/dyno.sh"
-. "${0%/*}/dyno.root.sh"
 find_cgroup
 
-# LXC goes into this unit's own cgroup, so nothing of a dyno outlives its unit. cgroup v2 wants processes in leaves only,
-# v1 forgets why a process was killed together with the cgroup, so the limit is one level up, where it is still to be seen.
+# LXC goes into this unit's own cgroup, so nothing of a dyno outlives its unit. cgroup v2 wants processes in leaves
+# only. v1 forgets with the cgroup why a process was killed, so the limit is one level up, where it stays to be seen.
 place() {
     bytes=$((${LIMIT:-$MEMORY} * 1048576))
     if [ $tree = /sys/fs/cgroup ]; then
         echo 0 >"$leaf/cgroup.procs"
         echo '+memory +pids' >"$tree$cgroup/cgroup.subtree_control"
-        set -- cgroup2.memory.max=$bytes cgroup2.memory.swap.max=0 cgroup2.memory.oom.group=1 "cgroup2.pids.max=$PIDS"
+        set -- cgroup2.memory.max=$bytes cgroup2.memory.swap.max=0 cgroup2.memory.oom.group=1 \
+            "cgroup2.pids.max=$PIDS"
     else
         echo $bytes >"$leaf/memory.limit_in_bytes"
         set -- "cgroup.pids.max=$PIDS"
     fi
-    options="-s lxc.uts.name=$HOST -s lxc.cgroup.dir.monitor=${cgroup#/}/monitor -s lxc.cgroup.dir.container=${payload#/}"
-    for limit; do options="$options -s lxc.$limit"; done
+    set -- "uts.name=$HOST" "cgroup.dir.monitor=${cgroup#/}/monitor" "cgroup.dir.container=${payload#/}" "$@"
+    options=
+    for setting; do options="$options -s lxc.$setting"; done
 }
 
-# Lines over 10,000 bytes are split. The pipe stays open for reading while a `logger` that died is replaced, or the app
-# would get SIGPIPE.
+# Lines over 10,000 bytes are split. The pipe stays open for reading while a `logger` that died is replaced, or the
+# app would get SIGPIPE.
 to_logplex() {
     exec <"$run/output"
     until logger -u /run/deployer/log --socket-errors=off -t "$APP/app/$TYPE.$N" -p local7.info -S 10000; do
@@ -76,7 +77,7 @@ stop() {
     # of a failed start systemd stops what has ended already
     [ ! -e "$run/failed" ] || return 0
     : >"$run/stopping"
-    [ -n "$dyno" ] || exit 0
+    [ -n "$dyno" ] || { trap - EXIT; exit 0; }
     say "Stopping all processes with SIGTERM" &
     until signal TERM || has_ended "$dyno"; do sleep 0.1; done
     ends_within 30 "$dyno" || finish_off
@@ -100,6 +101,8 @@ await() {
     fi
     # LXC may have been killed itself
     signal KILL || true
+    # 1 may be the app's word or that of LXC, which then says why
+    [ $status != 1 ] || [ ! -s "$run/lxc.log" ] || status=125
     # when init is killed as well, LXC says 1
     [ ! -e "$run/killed" ] || status=137
     if ran_out_of_memory; then
@@ -127,6 +130,7 @@ drain() {
 }
 
 asked='' dyno='' logger=''
+trap 'exit 125' EXIT
 make_folders
 trap stop TERM
 clock
@@ -134,6 +138,7 @@ echo "$now" >"$run/began"
 make_root
 place
 start
+trap - EXIT
 { announce; [ -n "${ONCE:-}" ] || note_loaded; } &
 notes=$!
 await

@@ -1,5 +1,6 @@
 #!/bin/sh
-# After a start: wait until the dyno is up. A web dyno is up when it accepts on its port, any other when it has lived on.
+# After a start: wait until the dyno is up. A web dyno is up when it accepts on its port, any other when it has lived
+# for 1.5 s.
 set -eu
 . "${0%/*}/dyno.sh"
 find_cgroup
@@ -33,6 +34,8 @@ fail() {
     exit 1
 }
 
+# a stop meanwhile is no failure
+trap 'exit 0' TERM
 port=$(printf %04X "$PORT")
 clock
 began=$now

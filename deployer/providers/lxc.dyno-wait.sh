@@ -9,4 +9,8 @@ fi
 read -r record <"$crashes"
 until=${record##*: }
 left=$((${until%\}} - $(date +%s)))
-[ "$left" -le 0 ] || exec sleep "$left"
+[ "$left" -gt 0 ] || exit 0
+# a stop meanwhile is no failure
+trap 'kill $!; exit 0' TERM
+sleep "$left" &
+wait $!

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from deployer.diff import Sealed
-from deployer.facts import Facts, Probe, UnitSeen
+from deployer.diff import KEPT, Sealed
+from deployer.facts import Facts, Probe
 from deployer.model import Put, Sh, Stage, Step, Text, sha
 from deployer.placement import DYNOS, gateway
 from deployer.providers import parts
@@ -34,6 +34,16 @@ class DynoSeen:
     place: str | None
     enabled: bool
     running: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A dyno of the release that served before a failed one: it stays just as it is."""
+
+    key: str
+
+    def expect(self) -> DynoSeen:
+        return DynoSeen(self.key, *([KEPT] * 6))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -68,10 +78,8 @@ class LxcProvider:
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         if "dynos" in host.roles or "build" in host.roles:
             yield from _network(world)
-        if world.env is None:
-            return
         for seat in world.seats_on(host.name):
-            yield _dyno(world, seat, world.env)
+            yield _dyno(world, seat, world.env) if world.env else Standing(seat.key)
 
     def probe(self, app: str) -> Probe:
         names = ("config", "command", "dyno.env", "dyno.json")
@@ -132,11 +140,13 @@ def _seen(key: str, facts: Facts) -> DynoSeen:
         facts.sha(f"{folder}/dyno.env"),
         facts.sha(f"{folder}/dyno.json"),
         facts.enabled(unit),
-        _running(key, facts, facts.units.get(unit)),
+        running(key, facts),
     )
 
 
-def _running(key: str, facts: Facts, unit: UnitSeen | None) -> str:
+def running(key: str, facts: Facts) -> str:
+    """The digest that a dyno was started from, or the word for why it is not up."""
+    unit = facts.units.get(f"deployer.dyno@{key}.service")
     if unit is None or unit.active in ("inactive", "deactivating"):
         return "stopped"
     if unit.active == "activating" and unit.sub == "start-post":

@@ -76,6 +76,8 @@ class Record:
     release: Release
     env: Text | None
     """None for an old release: its values are kept as they are."""
+    sealed: bool = False
+    """Whether the seal is known already: digests under a fresh one would differ from plan to plan."""
 
     @property
     def key(self) -> str:
@@ -84,7 +86,8 @@ class Record:
     def expect(self) -> RecordSeen:
         r = self.release
         env = Sealed(self.env.sha) if self.env else KEPT
-        return RecordSeen(self.key, self.app, r.slug, r.stack, r.processes, r.config, _lasting(r).outcome, env)
+        config = {name: Sealed(digest, digest if self.sealed else "set") for name, digest in r.config.items()}
+        return RecordSeen(self.key, self.app, r.slug, r.stack, r.processes, config, _lasting(r).outcome, env)
 
 
 def _lasting(release: Release) -> Release:
@@ -102,7 +105,7 @@ class ReleaseProvider:
         yield KeysWanted(world.app, world.keys)
         for record in world.records:
             is_current = world.release is not None and record.number == world.release.number
-            yield Record(world.app, record, world.env if is_current else None)
+            yield Record(world.app, record, world.env if is_current else None, world.sealed)
 
     def probe(self, app: str) -> Probe:
         folder = f"{APPS}/{app}"
@@ -121,7 +124,8 @@ class ReleaseProvider:
             r = read_release(document)
             env = facts.sha(f"{APPS}/{app}/releases/{name}/env")
             sealed = Sealed(env) if env else None
-            yield RecordSeen(name, app, r.slug, r.stack, r.processes, r.config, r.outcome, sealed)
+            config = {var: Sealed(digest, digest) for var, digest in r.config.items()}
+            yield RecordSeen(name, app, r.slug, r.stack, r.processes, config, r.outcome, sealed)
 
     def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
         match want:

@@ -19,6 +19,7 @@ from pyinfra.api.host import Host as Remote  # noqa: E402
 
 from deployer.fleet import Host  # noqa: E402
 from deployer.problems import Problem, Where  # noqa: E402
+from deployer.remote.known import known_hosts  # noqa: E402
 
 CONNECT_SECONDS = 10
 AT_ONCE = 8
@@ -58,10 +59,6 @@ def _caught(job: Callable[[str], Any], name: str) -> Any:
         return job(name)
     except Exception as error:  # handed to the caller as the host's result
         return error
-
-
-def known_hosts(named: str | None) -> Path:
-    return Path(named or "~/.ssh/known_hosts").expanduser()
 
 
 def connect(hosts: Iterable[Host], keys_file: str | None) -> Links:

@@ -72,18 +72,26 @@ def _stage(run: Run, stage: Stage, work: dict[str, list[tuple[str, Step]]]) -> N
 
 
 def _run(run: Run, stage: Stage, work: dict[str, list[tuple[str, Step]]]) -> None:
-    for host in run.links.state.inventory:
-        host.loop_position = []
     state = run.links.state
-    state.op_meta.clear()
-    for host in run.links.open.values():
-        state.ops[host].clear()
+    _forget(run.links)
     add_op(state, _operation, run, stage, work)
     try:
         run_ops(state)
     except PyinfraError:
         if not run.failed:
             raise
+
+
+def _forget(links: Links) -> None:
+    """pyinfra collects operations and failures for one run; each stage is a run of its own."""
+    state = links.state
+    state.is_executing = False
+    state.op_meta.clear()
+    state.failed_hosts.clear()
+    for remote in links.open.values():
+        state.ops[remote].clear()
+        remote.op_hash_order.clear()
+        state.active_hosts.add(remote)
 
 
 @operation()  # type: ignore[misc]

@@ -1,0 +1,70 @@
+"""`deploy`: run the command line and turn errors into words and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Exit codes are the table of docs/architecture.md; a traceback only with --debug."""
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")
+    sys.exit(_run(debug))
+
+
+def _run(debug: bool) -> int:
+    from deployer.problems import INTERRUPTED, DeployerError
+
+    try:
+        _commands()
+    except DeployerError as error:
+        if debug:
+            raise
+        _show(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        _show(_unforeseen(error))
+        return 1
+    return 0
+
+
+def _commands() -> None:
+    from deployer.cli.app import app
+
+    status = app(standalone_mode=False)
+    if isinstance(status, int) and status:
+        sys.exit(status)
+
+
+def _show(error: Exception) -> None:
+    from deployer.views import text
+
+    for found in error.problems:  # type: ignore[attr-defined]
+        text.show(text.problem(found, text.terminal(err=True)), err=True)
+
+
+def _unforeseen(error: Exception) -> Exception:
+    from click import ClickException
+    from click.exceptions import Abort
+
+    from deployer.problems import DeployerError, Problem
+
+    if isinstance(error, Abort):
+        return DeployerError(Problem("cancelled; nothing was changed", hint="run the command again when ready"))
+    if isinstance(error, ClickException):
+        return DeployerError(Problem(error.format_message(), hint="deploy --help shows every command and flag"))
+    name = type(error).__name__
+    return DeployerError(Problem(f"an error of the deployer's own: {name}: {error}", hint="run it again with --debug"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Flags that several commands share, and what all of them do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from deployer.model import Event
+    from deployer.spec import Spec
+
+Folder = Annotated[Path, typer.Option("--app-dir", "-C", help="The folder with app.json, Procfile and fleet.json.")]
+Environment = Annotated[str | None, typer.Option("-e", "--environment", help="Use fleet.NAME.json and environments.NAME.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Without = Annotated[list[str] | None, typer.Option("--without", help="Go on without this host (repeatable).")]
+AcceptNew = Annotated[bool, typer.Option("--accept-new", help="Trust and pin host keys that are not known yet.")]
+LockWait = Annotated[int, typer.Option("--lock-wait", help="Seconds to wait for somebody else's lock.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+HERE = Path()
+
+
+def load(folder: Path, environment: str | None) -> Spec:
+    """The spec, with its warnings on standard error."""
+    from deployer import source
+    from deployer.views import text
+
+    spec = source.load(folder, environment)
+    for warning in spec.warnings:
+        text.show(text.problem(warning, text.terminal(err=True)), err=True)
+    return spec
+
+
+def teller(as_json: bool) -> Callable[[Event], None]:
+    """What draws events: a line each, JSON on standard output or words on standard error."""
+    from deployer.views import json, text
+
+    def tell(event: Event) -> None:
+        document = event.as_dict()
+        if as_json:
+            text.show(json.line(document))
+        elif line := text.event(document):
+            text.show(line, err=True)
+
+    return tell

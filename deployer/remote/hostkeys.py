@@ -1,0 +1,42 @@
+"""Host keys on first contact: fetched with paramiko, shown as fingerprints, pinned."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+
+import paramiko
+
+from deployer.fleet import Host
+from deployer.remote.known import known_hosts
+
+SECONDS = 10
+
+
+def pin(hosts: Iterable[Host], keys_file: str | None) -> list[str]:
+    """Pin the key of each host that has none yet; a known one is never replaced. Returns what was pinned.
+
+    A host that does not answer is left for the look that follows, which names it.
+    """
+    path = known_hosts(keys_file)
+    known = paramiko.HostKeys(str(path))
+    lines = []
+    for host in hosts:
+        name = host.address if host.port == 22 else f"[{host.address}]:{host.port}"
+        if known.lookup(name) is None and (key := _key(host)):
+            known.add(name, key.get_name(), key)
+            lines.append(f"pinned {host.name} ({name}): {key.get_name()} {key.fingerprint}")  # type: ignore[attr-defined]
+    known.save(str(path))
+    return lines
+
+
+def _key(host: Host) -> paramiko.PKey | None:
+    try:
+        with socket.create_connection((host.address, host.port), timeout=SECONDS) as link:
+            transport = paramiko.Transport(link)
+            transport.start_client(timeout=SECONDS)
+            key = transport.get_remote_server_key()
+            transport.close()
+            return key
+    except (OSError, paramiko.SSHException):
+        return None
