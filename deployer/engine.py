@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from deployer.remote.converge import Run
 
 Tell = Callable[[Event], None]
+DECISIVE = (Stage.BUILD, Stage.RELEASE, Stage.START)
+"""Where it is the release that fails, and not a host or its network."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,7 @@ def _failure(
     """What a failed run is to its user: a release that did not come up is undone first."""
     problems = tuple(run.failed[name] for name in sorted(run.failed))
     release = todo.world.release
-    if release and release.outcome == "pending" and run.stage and run.stage >= Stage.BUILD:
+    if release and release.outcome == "pending" and run.stage in DECISIVE:
         if _has_begun(sight, todo.world.app, release):
             _restore(sight, todo.world, release, tell)
         return ReleaseFailedError((*problems, _kept(sight, todo.world)))

@@ -21,6 +21,7 @@ QUEUE_MB = 256
 """Disk that a host gives to the lines for one logplex host that is slow or down."""
 ROTATE_BYTES = 8 << 20
 KINDS = ("log", "logplex")
+FOLDERS = ("/run/deployer", "/var/lib/deployer/spool", "/var/lib/deployer/logs")
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,8 @@ def _take(want: Rules, have: RulesSeen | None, differs: frozenset[str]) -> Itera
     path, unit = CONF.format(want.key), f"deployer.{want.key}.service"
     if have is None or "rules" in differs:
         yield Step(Stage.LOGS, f"write {path}", Put(path, want.rules))
+    folders = Sh(("mkdir", "-p", *FOLDERS))
+    yield Step(Stage.LOGS, f"make the folders of {unit}", folders)
     yield Step(Stage.LOGS, f"check {path}", Sh(("rsyslogd", "-N1", "-f", path)))
     yield parts.systemctl("enable", unit, stage=Stage.LOGS, say=f"enable {unit}")
     yield parts.systemctl("restart", unit, stage=Stage.LOGS, say=f"have {unit} take its rules in")
