@@ -160,7 +160,7 @@ def tables(names):
 
 
 def ports(table):
-    listed = json.loads(run("nft", "-j", "list", "maps", "table", "ip", table) or "{}")
+    listed = json.loads(run("nft", "-j", "list", "map", "ip", table, "ports") or "{}")
     rows = [row["map"] for row in listed.get("nftables", []) if row.get("map", {}).get("name") == "ports"]
     pairs = [pair for row in rows for pair in row.get("elem", [])]
     return {str(port): "%s:%s" % tuple(dyno["concat"]) for port, dyno in pairs}
