@@ -59,11 +59,17 @@ def _unforeseen(error: Exception) -> Exception:
     from deployer.problems import DeployerError, Problem
 
     if isinstance(error, Abort):
-        return DeployerError(Problem("cancelled; nothing was changed", hint="run the command again when ready"))
+        return DeployerError(
+            Problem("cancelled; nothing was changed", hint="run the command again when ready")
+        )
     if isinstance(error, ClickException):
-        return DeployerError(Problem(error.format_message(), hint="deploy --help shows every command and flag"))
+        return DeployerError(
+            Problem(error.format_message(), hint="deploy --help shows every command and flag")
+        )
     name = type(error).__name__
-    return DeployerError(Problem(f"an error of the deployer's own: {name}: {error}", hint="run it again with --debug"))
+    return DeployerError(
+        Problem(f"an error of the deployer's own: {name}: {error}", hint="run it again with --debug")
+    )
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ class Sight:
     links: Links
     facts: Mapping[str, Facts]
     hosts: tuple[Host, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,17 +60,50 @@ class Decided:
 
 
 def look(spec: Spec, without: tuple[str, ...] = ()) -> Sight:
-    """Connect to all hosts and read their facts. Raises UnreachableError naming all that are missing."""
+    """Connect to all hosts and read their facts. Raises UnreachableError naming all that are missing.
+
+    Hosts that the app was on and that left fleet.json are looked at too, with no role: so they are drained.
+    """
+    hosts = tuple(h for h in spec.fleet.hosts if h.name not in without)
+    sight, lost = _see(spec, hosts)
+    if not lost and (left := departing(spec, sight.facts, without)):
+        sight.links.close()
+        sight, lost = _see(spec, (*hosts, *left))
+        gone_for_good = {h.name for h in left} & lost.keys()
+        notes = tuple(
+            f"{name} left fleet.json and does not answer: its dynos are taken to be gone"
+            for name in gone_for_good
+        )
+        present = tuple(h for h in sight.hosts if h.name not in gone_for_good)
+        lost = {name: problem for name, problem in lost.items() if name not in gone_for_good}
+        sight = replace(sight, hosts=present, notes=notes)
+    if lost:
+        sight.links.close()
+        raise UnreachableError(_named(problem) for problem in lost.values())
+    return sight
+
+
+def _see(spec: Spec, hosts: tuple[Host, ...]) -> tuple[Sight, Mapping[str, Problem]]:
     from deployer.remote.connect import connect
     from deployer.remote.observe import observe
 
-    hosts = tuple(h for h in spec.fleet.hosts if h.name not in without)
     links = connect(hosts, spec.fleet.known_hosts)
     seen = observe(links, planner.probe(PROVIDERS, spec.fleet.app))
-    if seen.lost:
-        links.close()
-        raise UnreachableError(_named(problem) for problem in seen.lost.values())
-    return Sight(links, seen.facts, hosts)
+    return Sight(links, seen.facts, hosts), seen.lost
+
+
+def departing(spec: Spec, facts: Mapping[str, Facts], without: tuple[str, ...]) -> tuple[Host, ...]:
+    """Hosts that the app's record on the others names and fleet.json no longer does."""
+    known = {h.name for h in spec.fleet.hosts} | set(without)
+    path = f"{releases.APPS}/{spec.fleet.app}/app.json"
+    records = [facts[name].document(path).get("hosts", {}) for name in sorted(facts)]
+    found = {name: row for record in records for name, row in record.items() if name not in known}
+    key = next((h.key for h in spec.fleet.hosts if h.key), None)
+    rows = ((name, found[name]) for name in sorted(found))
+    return tuple(
+        Host(name=name, address=row["address"], port=row["port"], user=row["user"], key=key, mesh=row["mesh"])
+        for name, row in rows
+    )
 
 
 def _named(problem: Problem) -> Problem:
@@ -87,7 +121,7 @@ def look_again(sight: Sight, spec: Spec) -> Sight:
 def decide(spec: Spec, sight: Sight) -> Decided:
     """The World that the spec asks for, and what differs from it."""
     world = build_world(spec, sight)
-    return Decided(planner.plan(world, PROVIDERS), world)
+    return Decided(planner.plan(world, PROVIDERS, sight.notes), world)
 
 
 def build_world(spec: Spec, sight: Sight) -> World:
@@ -222,9 +256,7 @@ def _act(spec: Spec, sight: Sight, todo: Decided, tell: Tell, decided: Callable[
     return left
 
 
-def _failure(
-    spec: Spec, sight: Sight, todo: Decided, run: Run, tell: Tell
-) -> DeployerError:
+def _failure(spec: Spec, sight: Sight, todo: Decided, run: Run, tell: Tell) -> DeployerError:
     """What a failed run is to its user: a release that did not come up is undone first."""
     problems = tuple(run.failed[name] for name in sorted(run.failed))
     release = todo.world.release
@@ -257,7 +289,9 @@ def _restore(sight: Sight, world: World, failed: Release, tell: Tell) -> None:
         env=None,
     )
     undo = planner.plan(back, PROVIDERS)
-    only = tuple(c for c in undo.changes if c.address.split("/")[0] in ("release", "lxc", "nginx", "nftables"))
+    only = tuple(
+        c for c in undo.changes if c.address.split("/")[0] in ("release", "lxc", "nginx", "nftables")
+    )
     converge(sight.links, replace(undo, changes=only), tell)
 
 
@@ -269,7 +303,9 @@ def _kept(sight: Sight, world: World) -> Problem:
     old = releases.current(releases.seen(world.app, sight.facts.values()))
     if old is None:
         return Problem("the first release failed, and nothing serves yet", hint="deploy logs says more")
-    return Problem(f"{old.name} goes on serving", hint="deploy logs says why the new one failed", severity="warning")
+    return Problem(
+        f"{old.name} goes on serving", hint="deploy logs says why the new one failed", severity="warning"
+    )
 
 
 def _stale(agreed: Plan) -> Problem:

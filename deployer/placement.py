@@ -58,14 +58,17 @@ def formation(app: App, fleet: Fleet) -> dict[str, tuple[int, Size]]:
     return found
 
 
-def seats(app: App, fleet: Fleet, hosts: Iterable[Host], facts: Mapping[str, Facts], release: Release) -> tuple[Seat, ...]:
+def seats(
+    app: App, fleet: Fleet, hosts: Iterable[Host], facts: Mapping[str, Facts], release: Release
+) -> tuple[Seat, ...]:
     """A seat for each dyno. Who runs well stays. Raises InputError for all that find no room."""
     rooms = {h.name: _room(h, facts[h.name], fleet) for h in hosts if "dynos" in h.roles}
     before = _seated(fleet.app, facts)
     taken = []
     homeless = []
-    for want in _wanted(formation(app, fleet)):
-        seat = _seat(fleet, want, release, rooms, before)
+    scales = formation(app, fleet)
+    for want in _wanted(scales):
+        seat = _seat(fleet, want, scales[want.type][0], release, rooms, before)
         taken.append(seat) if seat else homeless.append(want)
     if homeless:
         raise InputError(_no_room(want, rooms.values()) for want in homeless)
@@ -115,7 +118,9 @@ def _room(host: Host, facts: Facts, fleet: Fleet) -> Room:
     )
 
 
-def _seat(fleet: Fleet, want: Wanted, release: Release, rooms: Mapping[str, Room], before: Seated) -> Seat | None:
+def _seat(
+    fleet: Fleet, want: Wanted, of: int, release: Release, rooms: Mapping[str, Room], before: Seated
+) -> Seat | None:
     places = [(h, d) for h, d in before.get((want.type, want.n), []) if h in rooms]
     room = _choose(want, rooms, [host for host, _ in places])
     if room is None:
@@ -134,7 +139,7 @@ def _seat(fleet: Fleet, want: Wanted, release: Release, rooms: Mapping[str, Room
         host_port=port,
         memory=want.size.memory,
         pids=want.size.pids,
-        cause=_cause(want, release, before, room.host.name),
+        cause=_cause(want, of, release, before, room.host.name),
     )
 
 
@@ -166,11 +171,11 @@ def addresses(network: str) -> Iterator[str]:
     return (str(net[i]) for i in range(2, min(net.num_addresses - 1, 60000)))
 
 
-def _cause(want: Wanted, release: Release, before: Seated, host: str) -> str:
+def _cause(want: Wanted, of: int, release: Release, before: Seated, host: str) -> str:
     places = before.get((want.type, want.n), [])
     if not places:
         count = sum(kind == want.type for kind, _ in before)
-        return f"{want.type} scaled from {count} to at least {want.n}" if before else f"first release {release.name}"
+        return f"{want.type} has {count} of {of} dynos" if before else f"first release {release.name}"
     newest = places[0][1]["release"]
     if newest != release.number:
         return f"release {release.name} replaces v{newest}"

@@ -8,9 +8,10 @@ from typing import Any
 
 from deployer import diff
 from deployer.facts import Facts, Probe
+from deployer.fleet import Host
 from deployer.model import Action, Change, Plan
 from deployer.providers.base import Provider
-from deployer.world import Host, World
+from deployer.world import World
 
 
 def probe(providers: Iterable[Provider], app: str) -> Probe:
@@ -66,5 +67,3 @@ def _action(want: Any, have: Any) -> Action:
     if want is None:
         return "delete"
     return "create" if have is None else "update"
-
-

@@ -102,7 +102,10 @@ def why(wanted: Release, before: Release | None) -> str:
     changed = [n for n in sorted(wanted.config) if before.config.get(n) != wanted.config[n]]
     gone = sorted(before.config.keys() - wanted.config.keys())
     if changed or gone:
-        return " and ".join(
-            f"{verb} {', '.join(names)}" for verb, names in (("Set", changed), ("Unset", gone)) if names
-        ) + " config vars"
+        return (
+            " and ".join(
+                f"{verb} {', '.join(names)}" for verb, names in (("Set", changed), ("Unset", gone)) if names
+            )
+            + " config vars"
+        )
     return "Change process types"

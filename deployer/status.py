@@ -27,7 +27,9 @@ def dynos(app: str, facts: Mapping[str, Facts]) -> list[dict[str, Any]]:
         for key, dyno in facts[host].documents(DYNOS, "dyno.json")
         if dyno["app"] == app
     ]
-    return sorted(found, key=lambda d: (d["dyno"].rpartition(".")[0], int(d["dyno"].rpartition(".")[2]), d["release"]))
+    return sorted(
+        found, key=lambda d: (d["dyno"].rpartition(".")[0], int(d["dyno"].rpartition(".")[2]), d["release"])
+    )
 
 
 _NOT_UP = ("stopped", "booting", "crashed", "not answering")
@@ -38,5 +40,6 @@ def releases(app: str, facts: Mapping[str, Facts]) -> list[dict[str, Any]]:
     records = kept.seen(app, facts.values())
     now = kept.current(records)
     return [
-        {**records[n].as_dict(), "current": now is not None and n == now.number} for n in sorted(records, reverse=True)
+        {**records[n].as_dict(), "current": now is not None and n == now.number}
+        for n in sorted(records, reverse=True)
     ]

@@ -40,9 +40,15 @@ def plan(
     folder: o.Folder = o.HERE,
     environment: o.Environment = None,
     as_json: o.Json = False,
-    out: Annotated[str | None, typer.Option("--out", help="Save the plan, without any secret, to this file.")] = None,
-    detailed: Annotated[bool, typer.Option("--detailed-exitcode", help="Exit with 2 if something differs.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the fields of what is created, too.")] = False,
+    out: Annotated[
+        str | None, typer.Option("--out", help="Save the plan, without any secret, to this file.")
+    ] = None,
+    detailed: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit with 2 if something differs.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show the fields of what is created, too.")
+    ] = False,
     without: o.Without = None,
     accept_new: o.AcceptNew = False,
 ) -> None:
@@ -99,7 +105,9 @@ def apply(
 def destroy(
     folder: o.Folder = o.HERE,
     environment: o.Environment = None,
-    confirm: Annotated[str | None, typer.Option("--confirm", help="The app's name, instead of typing it.")] = None,
+    confirm: Annotated[
+        str | None, typer.Option("--confirm", help="The app's name, instead of typing it.")
+    ] = None,
     as_json: o.Json = False,
     without: o.Without = None,
     lock_wait: o.LockWait = 0,
@@ -137,7 +145,9 @@ def unlock(folder: o.Folder = o.HERE, environment: o.Environment = None) -> None
     text.show(f"No lock is held on {', '.join(h.name for h in sight.hosts)} now.")
 
 
-def _decide(folder: Path, environment: str | None, without: list[str] | None, accept_new: bool) -> tuple[Spec, Sight, Decided]:
+def _decide(
+    folder: Path, environment: str | None, without: list[str] | None, accept_new: bool
+) -> tuple[Spec, Sight, Decided]:
     from deployer import engine
 
     spec = o.load(folder, environment)
@@ -169,7 +179,10 @@ def _same(saved: str, decided: Decided) -> None:
 
     if saved_digest(saved) != decided.plan.digest:
         raise StalePlanError(
-            Problem(f"{saved} is stale: the hosts or the files have changed since", hint="make a new one: deploy plan --out")
+            Problem(
+                f"{saved} is stale: the hosts or the files have changed since",
+                hint="make a new one: deploy plan --out",
+            )
         )
 
 

@@ -18,7 +18,9 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 @app.command()
 def up(
     hosts: Annotated[int, typer.Option(help="How many hosts.")] = 3,
-    folder: Annotated[Path, typer.Option("--app-dir", "-C", help="Where fleet.json and known_hosts go.")] = o.HERE,
+    folder: Annotated[
+        Path, typer.Option("--app-dir", "-C", help="Where fleet.json and known_hosts go.")
+    ] = o.HERE,
     as_json: o.Json = False,
 ) -> None:
     """Make a practice fleet, or take over what is there.

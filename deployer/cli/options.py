@@ -12,11 +12,17 @@ if TYPE_CHECKING:
     from deployer.model import Event
     from deployer.spec import Spec
 
-Folder = Annotated[Path, typer.Option("--app-dir", "-C", help="The folder with app.json, Procfile and fleet.json.")]
-Environment = Annotated[str | None, typer.Option("-e", "--environment", help="Use fleet.NAME.json and environments.NAME.")]
+Folder = Annotated[
+    Path, typer.Option("--app-dir", "-C", help="The folder with app.json, Procfile and fleet.json.")
+]
+Environment = Annotated[
+    str | None, typer.Option("-e", "--environment", help="Use fleet.NAME.json and environments.NAME.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Without = Annotated[list[str] | None, typer.Option("--without", help="Go on without this host (repeatable).")]
-AcceptNew = Annotated[bool, typer.Option("--accept-new", help="Trust and pin host keys that are not known yet.")]
+AcceptNew = Annotated[
+    bool, typer.Option("--accept-new", help="Trust and pin host keys that are not known yet.")
+]
 LockWait = Annotated[int, typer.Option("--lock-wait", help="Seconds to wait for somebody else's lock.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 HERE = Path()

@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from deployer.spec import Spec
 
 
-def ps(folder: o.Folder = o.HERE, environment: o.Environment = None, as_json: o.Json = False, without: o.Without = None) -> None:
+def ps(
+    folder: o.Folder = o.HERE,
+    environment: o.Environment = None,
+    as_json: o.Json = False,
+    without: o.Without = None,
+) -> None:
     """Say which dynos there are, where, and whether they are up.
 
     Example: deploy ps
@@ -29,11 +34,19 @@ def ps(folder: o.Folder = o.HERE, environment: o.Environment = None, as_json: o.
         text.show(f"No dynos of {spec.fleet.app}. Next: deploy apply")
     else:
         head = ("DYNO", "STATE", "RELEASE", "HOST", "PORT", "MEMORY")
-        rows = [(d["dyno"], d["state"], d["release"], d["host"], d["host_port"] or "", f"{d['memory']} MB") for d in dynos]
+        rows = [
+            (d["dyno"], d["state"], d["release"], d["host"], d["host_port"] or "", f"{d['memory']} MB")
+            for d in dynos
+        ]
         text.show(text.table([head, *rows]))
 
 
-def releases(folder: o.Folder = o.HERE, environment: o.Environment = None, as_json: o.Json = False, without: o.Without = None) -> None:
+def releases(
+    folder: o.Folder = o.HERE,
+    environment: o.Environment = None,
+    as_json: o.Json = False,
+    without: o.Without = None,
+) -> None:
     """List the releases that are kept, the newest first.
 
     Example: deploy releases
@@ -49,7 +62,16 @@ def releases(folder: o.Folder = o.HERE, environment: o.Environment = None, as_js
     elif not found:
         text.show(f"No releases of {spec.fleet.app}. Next: deploy apply")
     else:
-        rows = [(f"v{r['number']}", r["outcome"] + (" (current)" if r["current"] else ""), r["why"], r["who"], r["when"]) for r in found]
+        rows = [
+            (
+                f"v{r['number']}",
+                r["outcome"] + (" (current)" if r["current"] else ""),
+                r["why"],
+                r["who"],
+                r["when"],
+            )
+            for r in found
+        ]
         text.show(text.table(rows))
 
 
@@ -57,7 +79,9 @@ def logs(
     folder: o.Folder = o.HERE,
     environment: o.Environment = None,
     number: Annotated[int, typer.Option("-n", "--num", min=1, max=1500, help="How many lines.")] = 100,
-    tail: Annotated[bool, typer.Option("--tail", "-t", help="Go on with new lines until interrupted.")] = False,
+    tail: Annotated[
+        bool, typer.Option("--tail", "-t", help="Go on with new lines until interrupted.")
+    ] = False,
     process: Annotated[str, typer.Option("--ps", help="Only this dyno or type: web.1, web, router.")] = "",
     source: Annotated[str, typer.Option("--source", help="Only app or heroku.")] = "",
     as_json: o.Json = False,
@@ -71,10 +95,17 @@ def logs(
     from deployer.views import text
 
     if source not in ("", "app", "heroku"):
-        raise InputError(Problem(f"there is no log source {source!r}", hint="use --source app or --source heroku"))
+        raise InputError(
+            Problem(f"there is no log source {source!r}", hint="use --source app or --source heroku")
+        )
     spec: Spec = o.load(folder, environment)
     argv = (spec.fleet.app, str(number), source, process, "1" if tail else "0")
-    log_lines(spec.fleet.with_role("logplex"), spec.fleet.known_hosts, argv, lambda line: text.show(_as(line, as_json)))
+    log_lines(
+        spec.fleet.with_role("logplex"),
+        spec.fleet.known_hosts,
+        argv,
+        lambda line: text.show(_as(line, as_json)),
+    )
 
 
 def _as(line: str, as_json: bool) -> str:

@@ -13,7 +13,8 @@ from deployer.model import Step
 if TYPE_CHECKING:
     import jinja2
 
-    from deployer.world import Host, World
+    from deployer.fleet import Host
+    from deployer.world import World
 
 
 class Seen(Protocol):

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from deployer.facts import Facts, Probe
+from deployer.fleet import Host
 from deployer.model import Step, Text
 from deployer.providers import parts
 from deployer.providers.base import packaged, plain_cause
-from deployer.world import Host, World
+from deployer.world import World
 
 BIN = "/var/lib/deployer/bin"
 EVERYWHERE = ("python3", "openssl", "zstd", "nftables", "rsyslog", "rsyslog-relp", "iproute2")

@@ -10,13 +10,14 @@ from typing import Any
 
 from deployer.diff import KEPT, Sealed
 from deployer.facts import Facts, Probe
+from deployer.fleet import Host
 from deployer.model import Put, Sh, Stage, Step, Text, sha
 from deployer.placement import DYNOS, gateway
 from deployer.providers import parts
 from deployer.providers.base import plain_cause, render
 from deployer.providers.stack import STACKS
 from deployer.releases import APPS
-from deployer.world import Host, Seat, World
+from deployer.world import Seat, World
 
 UNIT = "/etc/systemd/system/deployer.dyno@.service"
 NETWORK_UNIT = "/etc/systemd/system/deployer.network.service"
@@ -229,7 +230,12 @@ def _place(world: World, seat: Seat) -> Text:
 def _start(want: Dyno, have: DynoSeen | None, differs: frozenset[str]) -> Iterator[Step]:
     folder = f"{DYNOS}/{want.key}"
     unit = f"deployer.dyno@{want.key}.service"
-    contents = {"config": want.config, "command": want.command, "settings": want.settings, "place": want.place}
+    contents = {
+        "config": want.config,
+        "command": want.command,
+        "settings": want.settings,
+        "place": want.place,
+    }
     names = {"config": "config", "command": "command", "settings": "dyno.env", "place": "dyno.json"}
     for field, content in contents.items():
         if have is None or field in differs:
@@ -245,6 +251,8 @@ def _start(want: Dyno, have: DynoSeen | None, differs: frozenset[str]) -> Iterat
 def _stop(key: str) -> Iterator[Step]:
     unit = f"deployer.dyno@{key}.service"
     yield parts.systemctl("disable", "--now", unit, stage=Stage.RETIRE, say=f"stop {key}")
+    clear = Sh(("sh", "-c", 'systemctl reset-failed "$1" 2>/dev/null || true', "sh", unit))
+    yield Step(Stage.RETIRE, f"have systemd forget {key}", clear)
     yield parts.remove(f"{DYNOS}/{key}", Stage.RETIRE)
 
 

@@ -8,12 +8,13 @@ from itertools import chain
 from typing import Any
 
 from deployer.facts import Facts, Probe
+from deployer.fleet import Host
 from deployer.model import Put, Sh, Stage, Step, Text
 from deployer.providers import parts
 from deployer.providers.base import plain_cause, render
 from deployer.providers.host import BIN
 from deployer.providers.rsyslog import RELP_PORT
-from deployer.world import Host, World
+from deployer.world import World
 
 FOLDER = "/etc/deployer/nftables"
 UNIT = "/etc/systemd/system/deployer.wall.service"

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from deployer.facts import Facts, Probe
+from deployer.fleet import Host
 from deployer.model import Sh, Stage, Step, Text
 from deployer.providers import parts
 from deployer.providers.base import packaged, plain_cause, render
 from deployer.providers.host import BIN
-from deployer.world import Host, World
+from deployer.world import World
 
 SITE = "/etc/nginx/conf.d/deployer.{}.conf"
 BASE = "/etc/nginx/conf.d/deployer.conf"

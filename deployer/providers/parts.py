@@ -136,7 +136,9 @@ def start(unit: Unit, differs: frozenset[str]) -> Iterator[Step]:
         yield systemctl("restart", unit.name, stage=unit.stage, say=f"start {unit.name}")
 
 
-def converge(want: Package | File | Unit | None, have: PartSeen | None, differs: frozenset[str]) -> Iterator[Step]:
+def converge(
+    want: Package | File | Unit | None, have: PartSeen | None, differs: frozenset[str]
+) -> Iterator[Step]:
     """Steps for a part; what is no longer wanted is removed, but a package never is."""
     match want:
         case Package(name):

@@ -9,11 +9,12 @@ from typing import Any
 
 from deployer.diff import KEPT, Sealed
 from deployer.facts import Facts, Probe
+from deployer.fleet import Host
 from deployer.model import Put, Stage, Step, Text
 from deployer.providers import parts
 from deployer.providers.base import plain_cause
 from deployer.releases import APPS, keys_path
-from deployer.world import Host, Release, World, read_release
+from deployer.world import Release, World, read_release
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ class AppWanted:
         return AppSeen(self.key, self.app, self.base, {h.name: h.address for h in self.hosts})
 
     def text(self) -> Text:
-        hosts = {h.name: {"address": h.address, "port": h.port, "user": h.user, "mesh": h.mesh} for h in self.hosts}
+        hosts = {
+            h.name: {"address": h.address, "port": h.port, "user": h.user, "mesh": h.mesh} for h in self.hosts
+        }
         return Text(json.dumps({"app": self.app, "base": self.base, "hosts": hosts}, indent=1) + "\n")
 
 
@@ -131,7 +134,10 @@ class ReleaseProvider:
         match want:
             case AppWanted():
                 path = f"{APPS}/{want.app}/app.json"
-                return [Step(Stage.PREPARE, "write the app's record", Put(path, want.text()))]
+                stage = (
+                    Stage.RETIRE if have else Stage.PREPARE
+                )  # a host that leaves is known until it is drained
+                return [Step(stage, "write the app's record", Put(path, want.text()))]
             case KeysWanted():
                 put = Put(keys_path(want.app), want.content, 0o600)
                 return [Step(Stage.PREPARE, "write the app's keys", put)]

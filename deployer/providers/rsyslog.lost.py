@@ -13,7 +13,9 @@ import sys
 def tell(app, lost, since):
     text = "Error L10 (output buffer overflow): %d messages dropped since %s." % (lost, since)
     tag = "%s/heroku/logplex" % app
-    subprocess.run(["logger", "-u", "/run/deployer/log", "-p", "local5.warning", "-t", tag, "--", text], check=False)
+    subprocess.run(
+        ["logger", "-u", "/run/deployer/log", "-p", "local5.warning", "-t", tag, "--", text], check=False
+    )
 
 
 def main():
@@ -29,7 +31,7 @@ def main():
 
 
 def now():
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from deployer.facts import Facts, Probe
+from deployer.fleet import Host
 from deployer.model import Put, Sh, Stage, Step, Text
 from deployer.providers import parts
 from deployer.providers.base import plain_cause, render
-from deployer.world import Host, World
+from deployer.world import World
 
 CONF = "/etc/deployer/rsyslog/{}.conf"
 UNIT = "/etc/systemd/system/deployer.{}.service"

@@ -9,11 +9,12 @@ from typing import Any
 
 from deployer.build import slug
 from deployer.facts import Facts, Probe
+from deployer.fleet import Host
 from deployer.model import Fetch, Stage, Step
 from deployer.providers import parts
 from deployer.providers.base import plain_cause
 from deployer.releases import APPS
-from deployer.world import DYNO_USER, Host, World
+from deployer.world import DYNO_USER, World
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,11 @@ class SlugProvider:
     def cause(self, world: World, want: Any, have: Any, differs: frozenset[str]) -> str:
         if want is None:
             return "no release that is kept uses it"
-        return plain_cause(want, have, differs) if have else f"release {world.release.name if world.release else ''}"
+        return (
+            plain_cause(want, have, differs)
+            if have
+            else f"release {world.release.name if world.release else ''}"
+        )
 
 
 def _needed(world: World, host: Host) -> set[str]:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from deployer.facts import Facts, Probe
+from deployer.fleet import Host
 from deployer.model import Fetch, Sh, Stage, Step, Text
 from deployer.providers.base import plain_cause
 from deployer.providers.host import BIN
 from deployer.stacks import Stack
-from deployer.world import Host, World
+from deployer.world import World
 
 STACKS = "/var/lib/deployer/stacks"
 

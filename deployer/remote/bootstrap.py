@@ -36,4 +36,6 @@ def _install(links: Links, name: str) -> Problem | None:
         return None
     said = "\n".join((ended.output + ended.errors).decode("utf-8", "replace").splitlines()[-8:])
     where = Where(f"{name}/{links.hosts[name].address}")
-    return Problem(f"{name}: could not install python3", where, said, "install python3 there, then run this again")
+    return Problem(
+        f"{name}: could not install python3", where, said, "install python3 there, then run this again"
+    )

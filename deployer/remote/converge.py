@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -60,7 +60,9 @@ def converge(links: Links, plan: Plan, tell: Tell) -> Run:
 def _steps(plan: Plan, host: str, stage: Stage) -> list[tuple[str, Step]]:
     """The host's steps at a stage; a step that is marked so runs once, however many changes ask for it."""
     steps = [(c.address, s) for c in plan.changes if c.host == host for s in c.steps if s.stage == stage]
-    return [pair for i, pair in enumerate(steps) if not (pair[1].once and pair[1] in [s for _, s in steps[:i]])]
+    return [
+        pair for i, pair in enumerate(steps) if not (pair[1].once and pair[1] in [s for _, s in steps[:i]])
+    ]
 
 
 def _stage(run: Run, stage: Stage, work: dict[str, list[tuple[str, Step]]]) -> None:
@@ -94,8 +96,10 @@ def _forget(links: Links) -> None:
         state.active_hosts.add(remote)
 
 
-@operation()  # type: ignore[misc]
-def _operation(run: Run, stage: Stage, work: dict[str, list[tuple[str, Step]]]) -> Iterator[FunctionCommand]:
+@operation()
+def _operation(
+    run: Run, stage: Stage, work: dict[str, list[tuple[str, Step]]]
+) -> Generator[FunctionCommand, None, None]:
     """One stage of the deployer's plan."""
     yield FunctionCommand(_on_host, (run, work), {})
 
@@ -121,7 +125,9 @@ def _send(run: Run, host: str, steps: list[tuple[str, Step]]) -> Problem | None:
     line = channel.python_line(run.links.hosts[host].user)
     ended = channel.execute(run.links.client(host), line, stdin, listener.hear)
     if ended.status and listener.problem is None:
-        return _broken(run, host, RuntimeError(ended.errors.decode("utf-8", "replace").strip() or "the link broke"))
+        return _broken(
+            run, host, RuntimeError(ended.errors.decode("utf-8", "replace").strip() or "the link broke")
+        )
     return listener.problem
 
 

@@ -25,7 +25,7 @@ def pin(hosts: Iterable[Host], keys_file: str | None) -> list[str]:
         name = host.address if host.port == 22 else f"[{host.address}]:{host.port}"
         if known.lookup(name) is None and (key := _key(host)):
             known.add(name, key.get_name(), key)
-            lines.append(f"pinned {host.name} ({name}): {key.get_name()} {key.fingerprint}")  # type: ignore[attr-defined]
+            lines.append(f"pinned {host.name} ({name}): {key.get_name()} {key.fingerprint}")
     known.save(str(path))
     return lines
 

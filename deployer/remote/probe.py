@@ -84,7 +84,9 @@ def units(names):
     if not names:
         return {}
     plain = [n for n in names if "*" not in n] + instances([n for n in names if "*" in n])
-    blocks = run("systemctl", "show", "-p", ",".join(UNIT), "--", *plain).strip().split("\n\n") if plain else []
+    blocks = (
+        run("systemctl", "show", "-p", ",".join(UNIT), "--", *plain).strip().split("\n\n") if plain else []
+    )
     rows = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in blocks]
     return {
         row["Id"]: {word: row.get(prop, "") for prop, word in UNIT.items() if word}

@@ -11,7 +11,9 @@ from deployer.problems import Problem, UnreachableError, Where
 TAIL = "/var/lib/deployer/bin/log-tail"
 
 
-def log_lines(hosts: Iterable[Host], keys_file: str | None, argv: tuple[str, ...], on_line: Callable[[str], None]) -> None:
+def log_lines(
+    hosts: Iterable[Host], keys_file: str | None, argv: tuple[str, ...], on_line: Callable[[str], None]
+) -> None:
     """Lines of `log-tail` from the first logplex host that answers. Raises UnreachableError."""
     import shlex
 
@@ -20,7 +22,9 @@ def log_lines(hosts: Iterable[Host], keys_file: str | None, argv: tuple[str, ...
         sudo = "" if host.user == "root" else "sudo -n "
         try:
             with _connection(host, keys_file) as connection:
-                connection.run(sudo + shlex.join((TAIL, *argv)), out_stream=_Lines(on_line), warn=True, in_stream=False)
+                connection.run(
+                    sudo + shlex.join((TAIL, *argv)), out_stream=_Lines(on_line), warn=True, in_stream=False
+                )
             return
         except OSError as error:
             problems.append(_lost(host, error))
@@ -34,7 +38,9 @@ def _connection(host: Host, keys_file: str | None) -> Any:
     from deployer.remote.known import known_hosts
 
     connect = {"key_filename": host.key} if host.key else {}
-    connection = Connection(host.address, user=host.user, port=host.port, connect_timeout=10, connect_kwargs=connect)
+    connection = Connection(
+        host.address, user=host.user, port=host.port, connect_timeout=10, connect_kwargs=connect
+    )
     connection.client.load_host_keys(str(known_hosts(keys_file)))
     connection.client.set_missing_host_key_policy(RejectPolicy())
     connection.open()
@@ -43,7 +49,9 @@ def _connection(host: Host, keys_file: str | None) -> Any:
 
 def _lost(host: Host, error: OSError) -> Problem:
     where = Where(f"{host.name}/{host.address}")
-    return Problem(f"{host.name} cannot be reached", where, str(error), "check that it is up, then run the command again")
+    return Problem(
+        f"{host.name} cannot be reached", where, str(error), "check that it is up, then run the command again"
+    )
 
 
 class _Lines:

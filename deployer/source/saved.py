@@ -13,7 +13,9 @@ def save(path: str, content: str) -> None:
     try:
         Path(path).write_text(content, encoding="utf-8")
     except OSError as error:
-        raise InputError(Problem(f"cannot write {path}: {error.strerror}", Where(path), hint="name another file")) from error
+        raise InputError(
+            Problem(f"cannot write {path}: {error.strerror}", Where(path), hint="name another file")
+        ) from error
 
 
 def saved_digest(path: str) -> str:
@@ -21,6 +23,12 @@ def saved_digest(path: str) -> str:
     try:
         return str(json.loads(Path(path).read_text(encoding="utf-8"))["digest"])
     except OSError as error:
-        raise InputError(Problem(f"cannot read {path}: {error.strerror}", Where(path), hint="deploy plan --out FILE makes one")) from error
+        raise InputError(
+            Problem(
+                f"cannot read {path}: {error.strerror}", Where(path), hint="deploy plan --out FILE makes one"
+            )
+        ) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(Problem(f"{path} is not a saved plan", Where(path), hint="deploy plan --out FILE makes one")) from error
+        raise InputError(
+            Problem(f"{path} is not a saved plan", Where(path), hint="deploy plan --out FILE makes one")
+        ) from error

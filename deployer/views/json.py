@@ -18,7 +18,11 @@ def line(value: Any) -> str:
 
 def problem(found: Problem) -> dict[str, Any]:
     where = found.where
-    place = {"file": where.file, "line": where.line, "column": where.column, "pointer": where.pointer} if where else None
+    place = (
+        {"file": where.file, "line": where.line, "column": where.column, "pointer": where.pointer}
+        if where
+        else None
+    )
     return {
         "severity": found.severity,
         "summary": found.summary,

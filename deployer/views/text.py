@@ -41,17 +41,27 @@ def _change(change: Mapping[str, Any], tinted: bool, every: bool) -> list[str]:
     head = f"  {_SIGN[change['action']]} {name}"
     lines = [colour(head, change["action"], tinted) + f"  ({change['cause']})"]
     if every or change["action"] == "update":
-        lines += [f"      {f['name']}: {_value(f['before'])} → {_value(f['after'])}" for f in change["fields"]]
+        lines += [
+            f"      {f['name']}: {_value(f['before'])} → {_value(f['after'])}" for f in change["fields"]
+        ]
     return lines
 
 
 def _value(value: object) -> str:
-    return "none" if value is None else {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+    return (
+        "none"
+        if value is None
+        else {True: "yes", False: "no"}.get(value, str(value))
+        if isinstance(value, bool)
+        else str(value)
+    )
 
 
 def _summary(document: Mapping[str, Any], seconds: float) -> str:
     s = document["summary"]
-    counts = f"{s['create']} to create, {s['update']} to update, {s['delete']} to delete, {s['in_sync']} in sync"
+    counts = (
+        f"{s['create']} to create, {s['update']} to update, {s['delete']} to delete, {s['in_sync']} in sync"
+    )
     return f"Plan: {counts} ({s['hosts']} host{'s' if s['hosts'] != 1 else ''}, {seconds:.1f} s)"
 
 
@@ -78,7 +88,9 @@ def table(rows: Iterable[tuple[object, ...]]) -> str:
     """Columns as wide as their widest cell."""
     cells = [[str(c) for c in row] for row in rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))] if cells else []
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells)
+    return "\n".join(
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells
+    )
 
 
 def event(document: Mapping[str, Any]) -> str | None:

@@ -9,7 +9,9 @@ def hello(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     """The WSGI app; `/health` stays short."""
     words = ("ok",) if environ["PATH_INFO"] == "/health" else greeting()
     body = (" ".join(words) + "\n").encode()
-    start_response("200 OK", [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))])
+    start_response(
+        "200 OK", [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
+    )
     return [body]
 
 

@@ -1,0 +1,26 @@
+"""What all tests share: `--update` writes expected texts anew, and who deploys is always the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from deployer import engine
+from deployer.remote import holding
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update", action="store_true", help="write the expected texts of cases and goldens anew"
+    )
+
+
+@pytest.fixture
+def update(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--update"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_deployer() -> None:
+    patch = pytest.MonkeyPatch()
+    patch.setattr(holding, "who", lambda: "ada@laptop")
+    patch.setattr(engine, "_now", lambda: "2026-01-02T03:04:05+00:00")

@@ -1,0 +1,107 @@
+"""Apps and fleets of a few words, machines for them, and the two ways through the house without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from machine import Machine
+
+from deployer import engine, planner
+from deployer.app import load_app
+from deployer.engine import Sight
+from deployer.facts import Facts
+from deployer.fleet import load_fleet
+from deployer.model import Entry, Plan, Stage, Step, Text, Tree, sha
+from deployer.providers import PROVIDERS
+from deployer.source import data
+from deployer.spec import Spec
+from deployer.world import World
+
+ALL = "router dynos logplex build"
+WEB = {"web": "gunicorn app:hello"}
+
+
+def spec(
+    hosts: Mapping[str, Any] | None = None,
+    processes: Mapping[str, str] = WEB,
+    scale: Mapping[str, int] | None = None,
+    config: Mapping[str, str] | None = None,
+    source: str = "one",
+    app: str = "hello",
+    generated: tuple[str, ...] = (),
+    **fleet: Any,
+) -> Spec:
+    """What files of these words would ask for. `hosts` maps names to roles; host n has the address 192.0.2.n."""
+    roles = hosts or {"one": ALL}
+    rows = {
+        name: {"address": f"192.0.2.{n}", "roles": words.split()}
+        for n, (name, words) in enumerate(roles.items(), 1)
+    }
+    formation = {kind: {"quantity": quantity} for kind, quantity in (scale or {}).items()}
+    tree = Tree(Path("/app"), (Entry(b"app.py", 0o100644, sha(source), size=len(source)),))
+    return Spec(
+        app=load_app({}, dict(processes)),
+        fleet=load_fleet({"hosts": rows, "formation": formation, **fleet}, app),
+        stack=data.stack("debian-12"),
+        config={name: Text(value, secret=True) for name, value in (config or {}).items()},
+        generated=generated,
+        tree=tree,
+        folder=Path("/"),
+    )
+
+
+@dataclass
+class Fleet:
+    """Machines by name, made when a spec first names them."""
+
+    machines: dict[str, Machine]
+
+    def sight(self, wanted: Spec) -> Sight:
+        hosts = wanted.fleet.hosts
+        for host in hosts:
+            self.machines.setdefault(host.name, Machine(host.name))
+        return Sight(None, self.facts(wanted), hosts)  # type: ignore[arg-type]
+
+    def facts(self, wanted: Spec) -> dict[str, Facts]:
+        probe = planner.probe(PROVIDERS, wanted.fleet.app)
+        return {host.name: self.machines[host.name].look(probe) for host in wanted.fleet.hosts}
+
+    def world(self, wanted: Spec) -> World:
+        return engine.build_world(wanted, self.sight(wanted))
+
+    def plan(self, wanted: Spec, only: str | None = None) -> Plan:
+        providers = [p for p in PROVIDERS if only in (None, p.name)]
+        return planner.plan(self.world(wanted), providers)
+
+    def gone(self, wanted: Spec) -> Plan:
+        return planner.plan(engine.gone(self.sight(wanted), wanted), PROVIDERS)
+
+    def run(self, plan: Plan, stop_after: int | None = None) -> None:
+        """Stage by stage on all machines, as converge does; `stop_after` steps somebody pulls the plug."""
+        for host, step in list(in_order(plan))[:stop_after]:
+            self.machines[host].act(step.act)
+
+    def apply(self, wanted: Spec) -> None:
+        self.run(self.plan(wanted))
+
+
+def in_order(plan: Plan) -> Iterator[tuple[str, Step]]:
+    for stage in Stage:
+        for host in plan.hosts:
+            done: list[Step] = []
+            for step in (s for c in plan.changes if c.host == host for s in c.steps if s.stage == stage):
+                if not (step.once and step in done):
+                    done.append(step)
+                    yield host, step
+
+
+def fleet() -> Fleet:
+    return Fleet({})
+
+
+def without_time(world: World) -> World:
+    """Nothing of a world that a clock or chance decides."""
+    return replace(world, release=world.release and replace(world.release, when=""), facts={})

@@ -1,0 +1,118 @@
+"""A practice fleet for the whole run, and the example app on it; each test begins where the plan is empty."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HELLO = ROOT / "examples" / "hello"
+SECRET = "planted-Ω-'quoted'-\"secret\"-7741"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker(pytest.mark.live)
+        if os.geteuid() != 0:
+            item.add_marker(pytest.mark.skip(reason="a practice fleet needs root"))
+
+
+@dataclass
+class Shop:
+    """An app's folder and the command line, as a user has them."""
+
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "PLANTED": SECRET}
+
+    def argv(self, *words: str) -> list[str]:
+        return [str(Path(sys.executable).parent / "deploy"), *words, "-C", str(self.folder)]
+
+    def deploy(self, *words: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+        argv = self.argv(*words)
+        done = subprocess.run(
+            argv, capture_output=True, text=True, env=self.environment, check=False, timeout=900
+        )
+        assert code is None or done.returncode == code, (
+            f"{argv} gave {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
+        return done
+
+    def apply(self, *words: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+        return self.deploy("apply", "--yes", *words, code=code)
+
+    def plan(self) -> dict[str, Any]:
+        return json.loads(self.deploy("plan", "--json").stdout)  # type: ignore[no-any-return]
+
+    def changes(self) -> list[str]:
+        """`action address: field field` of each change, for comparing whole."""
+        rows = self.plan()["changes"]
+        return [f"{c['action']} {c['address']}: {' '.join(f['name'] for f in c['fields'])}" for c in rows]
+
+    def settle(self) -> None:
+        """Apply, then demand an empty plan."""
+        self.apply()
+        assert self.plan()["changes"] == []
+
+    def ps(self) -> list[dict[str, Any]]:
+        return json.loads(self.deploy("ps", "--json").stdout)  # type: ignore[no-any-return]
+
+    def ssh(self, host: str, script: str, check: bool = True) -> str:
+        fleet = json.loads((self.folder / "fleet.json").read_text())
+        address, ssh = fleet["hosts"][host]["address"], fleet["ssh"]
+        argv = [
+            "ssh",
+            "-q",
+            "-i",
+            ssh["key"],
+            "-o",
+            f"UserKnownHostsFile={ssh['known_hosts']}",
+            f"root@{address}",
+            script,
+        ]
+        done = subprocess.run(
+            argv, capture_output=True, text=True, check=False, timeout=120, stdin=subprocess.DEVNULL
+        )
+        assert not check or done.returncode == 0, f"{host}: {script}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def get(self, router: str = "10.77.0.11", path: str = "/") -> str:
+        argv = ["curl", "-sS", "--max-time", "10", f"http://{router}{path}"]
+        return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=20).stdout
+
+    def edit(self, name: str, **changes: Any) -> None:
+        path = self.folder / name
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}, indent=2))
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """The example app, deployed once on a fleet of three fresh hosts."""
+    folder = tmp_path_factory.mktemp("hello") / "hello"
+    shutil.copytree(HELLO, folder)
+    shop = Shop(folder)
+    lab = [str(Path(sys.executable).parent / "deploy"), "lab"]
+    subprocess.run([*lab, "down"], check=True, timeout=300)
+    subprocess.run([*lab, "up", "--hosts", "3", "-C", str(folder)], check=True, timeout=900)
+    shop.edit("fleet.json", app="hello", config={"PLANTED": {"env": "PLANTED"}})
+    shop.apply()
+    yield shop
+    subprocess.run([*lab, "down"], check=True, timeout=300)
+
+
+@pytest.fixture(autouse=True)
+def settled(shop: Shop) -> None:
+    """Whatever the test before left undone is done first."""
+    if shop.plan()["changes"]:
+        shop.settle()

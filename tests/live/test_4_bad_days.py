@@ -1,0 +1,133 @@
+"""Bad days: a clear message with where and what next, the documented exit code, nothing half done."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+
+from conftest import Shop
+
+from deployer import lab
+
+
+def test_an_unreachable_host_is_named_and_nothing_is_changed(shop: Shop) -> None:
+    lab.stop_host("box-3")
+    try:
+        done = shop.apply(code=4)
+        assert "box-3 cannot be reached" in done.stderr
+        assert "--without" in done.stderr
+    finally:
+        lab.start_host("box-3")
+        _wait(shop, "box-3")
+
+
+def test_a_changed_host_key_is_refused(shop: Shop) -> None:
+    path = shop.folder / "known_hosts"
+    good = path.read_text()
+    rows = good.splitlines()
+    other = next(row.split(" ", 1)[1] for row in rows if row.startswith("10.77.0.12"))
+    path.write_text(
+        "\n".join(f"10.77.0.13 {other}" if row.startswith("10.77.0.13") else row for row in rows) + "\n"
+    )
+    done = shop.deploy("plan", code=4)
+    path.write_text(good)
+    assert "box-3: the host key has changed" in done.stderr
+
+
+def test_an_unknown_host_key_is_not_trusted_by_itself(shop: Shop) -> None:
+    path = shop.folder / "known_hosts"
+    good = path.read_text()
+    path.write_text("")
+    try:
+        assert "--accept-new" in shop.deploy("plan", code=4).stderr
+        assert "pinned box-1" in shop.deploy("plan", "--accept-new").stderr
+    finally:
+        path.write_text(good)
+
+
+def test_a_sudo_that_asks_is_said_so(shop: Shop) -> None:
+    fleet = json.loads((shop.folder / "fleet.json").read_text())
+    shop.edit("fleet.json", ssh={**fleet["ssh"], "user": lab.ASKER})
+    done = shop.deploy("plan", code=4)
+    assert f"sudo asks {lab.ASKER} for a password on box-1" in done.stderr
+    shop.edit("fleet.json", ssh={**fleet["ssh"], "user": lab.ADMIN})
+    assert shop.deploy("plan").stdout
+    shop.edit("fleet.json", ssh=fleet["ssh"])
+
+
+def test_two_applies_at_once(shop: Shop) -> None:
+    take = (
+        "mkdir -p /run/deployer; python3 -c 'import json, time; t = time.time();"
+        ' json.dump({"id": "x", "who": "anna@desk", "doing": "apply", "since": t, "until": t + 99},'
+        ' open("/run/deployer/lock", "w"))\''
+    )
+    shop.ssh("box-2", take)
+    shop.ssh("box-1", "echo '#' >>/etc/nginx/conf.d/deployer.hello.conf")
+    done = shop.apply(code=6)
+    assert "anna@desk holds the lock of box-2" in done.stderr
+    assert "deploy unlock" in done.stderr
+    shop.deploy("unlock")
+    shop.settle()
+
+
+def test_a_killed_apply_leaves_the_remainder_as_the_next_plan(shop: Shop) -> None:
+    source = shop.folder / "app.py"
+    for seconds in (1.5, 3, 5):
+        source.write_text(source.read_text() + f"\n# killed after {seconds}\n")
+        running = subprocess.Popen(
+            shop.argv("apply", "--yes"),
+            env=shop.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(seconds)
+        running.kill()
+        running.wait()
+        shop.deploy("unlock")
+        shop.settle()
+        assert shop.get().startswith("Hello from web.")
+
+
+def test_a_saved_plan_goes_stale(shop: Shop) -> None:
+    saved = str(shop.folder.parent / "plan.json")
+    shop.ssh("box-1", "echo '#' >>/etc/nginx/conf.d/deployer.hello.conf")
+    shop.deploy("plan", "--out", saved)
+    shop.ssh("box-2", "echo '#' >>/etc/nginx/conf.d/deployer.hello.conf")
+    assert "stale" in shop.deploy("apply", saved, code=5).stderr
+    shop.deploy("plan", "--out", saved)
+    shop.deploy("apply", saved)
+    assert shop.changes() == []
+
+
+def test_a_full_disk_is_said_and_mended_later(shop: Shop) -> None:
+    shop.ssh(
+        "box-2",
+        "mkdir -p /etc/deployer/nftables && mount -t tmpfs -o size=4k,nr_inodes=2 none /etc/deployer/nftables",
+    )
+    done = shop.apply(code=3)
+    assert "No space left on device" in done.stderr
+    assert "box-2" in done.stderr
+    shop.ssh("box-2", "umount /etc/deployer/nftables")
+    shop.settle()
+
+
+def test_destroy_leaves_nothing_of_the_app(shop: Shop) -> None:
+    assert "cancelled" in shop.deploy("destroy", "--confirm", "other", code=1).stderr
+    shop.deploy("destroy", "--confirm", "hello")
+    left = shop.ssh(
+        "box-1",
+        "ls -d /var/lib/deployer/apps/hello /var/lib/deployer/dynos/hello* /etc/nginx/conf.d/deployer.hello.conf 2>/dev/null || true",
+    )
+    assert left == ""
+    assert "deployer.hello" not in shop.ssh("box-1", "nft list tables")
+    shop.settle()
+
+
+def _wait(shop: Shop, host: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if shop.deploy("plan", "--detailed-exitcode", code=None).returncode == 0:
+            return
+        time.sleep(2)
+    raise AssertionError(f"{host} did not come back")

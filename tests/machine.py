@@ -1,0 +1,250 @@
+"""A host in memory: it takes the steps of a plan, and answers the probe as `remote/probe.py` does.
+
+What a step does here is what it is for, no more: a unit starts when what it reads is there, a service notes
+what it took in. An act that nobody taught the machine is an error, so no step goes by unseen.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from deployer.facts import Facts, Probe, read
+from deployer.model import Fetch, Put, Send, Sh, Text, sha
+
+BIN = "/var/lib/deployer/bin"
+DYNOS, APPS, STACKS = ("/var/lib/deployer/" + name for name in ("dynos", "apps", "stacks"))
+UNITS = "/etc/systemd/system/"
+SITES, WALLS = "/etc/nginx/conf.d/", "/etc/deployer/nftables/"
+ON, OFF = ("active", "running"), ("inactive", "dead")
+
+
+class Refused(Exception):
+    """What a real host would have answered with an exit status other than 0."""
+
+
+@dataclass
+class Unit:
+    active: str = "inactive"
+    sub: str = "dead"
+    enabled: str = "disabled"
+
+
+@dataclass
+class Machine:
+    name: str
+    memory: int = 8192
+    python: bool = True
+    files: dict[str, tuple[str, int, str]] = field(default_factory=dict)
+    """`path: (content, mode, owner)`."""
+    folders: set[str] = field(default_factory=set)
+    units: dict[str, Unit] = field(default_factory=dict)
+    packages: set[str] = field(default_factory=lambda: {"python3"})
+    tables: dict[str, str] = field(default_factory=dict)
+    """The kernel's: the rules that each was loaded from."""
+    listeners: dict[int, str] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+
+    # what it shows
+
+    def look(self, probe: Probe) -> Facts:
+        return read(self.name, self.document(probe))
+
+    def document(self, probe: Probe) -> dict[str, Any]:
+        """What the probe prints, and only what it was asked for."""
+        return {
+            "version": 1,
+            "codename": "bookworm",
+            "cgroup": 2,
+            "apparmor": True,
+            "memory": self.memory,
+            "disk_free": 20000,
+            "addresses": [],
+            "resolvers": ["192.0.2.53"],
+            "listeners": {str(port): name for port, name in self.listeners.items()},
+            "files": {
+                path: {
+                    "sha": sha(self.files[path][0]),
+                    "mode": self.files[path][1],
+                    "owner": self.files[path][2],
+                }
+                for path in self.matching(self.files, probe.files)
+            },
+            "texts": {path: self.files[path][0] for path in self.matching(self.files, probe.texts)},
+            "private": {path: self.files[path][0] for path in self.matching(self.files, probe.private)},
+            "folders": self.matching(self.folders | self.parents(), probe.folders),
+            "units": {n: vars(self.units[n]) for n in self.matching(self.units, probe.units)},
+            "packages": dict.fromkeys(sorted(self.packages & probe.packages), "1"),
+            "tables": {n: self.table(n) for n in sorted(self.tables.keys() & probe.tables)},
+            "answers": self.answers(),
+        }
+
+    @staticmethod
+    def matching(names: Any, patterns: frozenset[str]) -> list[str]:
+        """As glob has it: a star does not match a slash."""
+        return sorted(
+            name
+            for name in names
+            if any(fnmatchcase(name, p) and name.count("/") == p.count("/") for p in patterns)
+        )
+
+    def parents(self) -> set[str]:
+        parts = [path.split("/") for path in self.files]
+        return {"/".join(names[:n]) for names in parts for n in range(2, len(names))}
+
+    def table(self, name: str) -> dict[str, Any]:
+        rules = self.tables[name]
+        ports = re.findall(r"(\d+) : (\d+\.\d+\.\d+\.\d+) \. (\d+)", rules)
+        return {"sha": sha("listed " + rules), "ports": {host: f"{to}:{port}" for host, to, port in ports}}
+
+    def answers(self) -> dict[str, bool]:
+        found = {}
+        for key in self.dynos():
+            dyno = json.loads(self.text(f"{DYNOS}/{key}/dyno.json"))
+            if dyno["port"]:
+                up = self.units.get(f"deployer.dyno@{key}.service", Unit()).active == "active"
+                found[f"{dyno['address']}:{dyno['port']}"] = up
+        return found
+
+    def dynos(self) -> list[str]:
+        return [
+            path.split("/")[-2]
+            for path in sorted(self.files)
+            if re.fullmatch(f"{DYNOS}/[^/]+/dyno.json", path)
+        ]
+
+    def text(self, path: str) -> str:
+        return self.files[path][0]
+
+    # what it does
+
+    def act(self, act: Put | Sh | Send | Fetch) -> None:
+        match act:
+            case Put():
+                self.write(act.path, act.content.reveal(), act.mode, act.owner)
+            case Send():
+                app, digest = act.argv[1:3]
+                self.needs_script(act.argv[0])
+                self.needs(f"{STACKS}/" + json.loads(dict(act.texts)["build.json"].reveal())["image"])
+                self.folders.add(f"{APPS}/{app}/slugs/{digest}")
+            case Fetch():
+                self.needs_script(f"{BIN}/fetch")
+                self.folders.add(f"/var/lib/deployer/{act.item}")
+            case Sh():
+                self.sh(act.argv, act.stdin or Text(""))
+
+    def write(self, path: str, content: str, mode: int = 0o644, owner: str = "root:root") -> None:
+        self.files[path] = (content, mode, owner)
+
+    def sh(self, argv: tuple[str, ...], stdin: Text) -> None:
+        self.said += [*argv]
+        match argv:
+            case ("apt-get", *_, "update") | ("mkdir", "-p", *_) | ("systemctl", "daemon-reload"):
+                pass
+            case ("apt-get", *_, "install", "--no-install-recommends", name):
+                self.install(name)
+            case ("rm", "-rf", "--one-file-system", "--", path):
+                self.remove(path)
+            case ("systemctl", "enable", unit):
+                self.unit(unit).enabled = "enabled"
+            case ("systemctl", "restart", unit):
+                self.start(unit)
+            case ("systemctl", "reload-or-restart", "nginx"):
+                self.start("nginx.service")
+            case ("systemctl", "disable", "--now", unit):
+                self.units.pop(unit, None)
+            case ("rsyslogd", "-N1", "-f", path) if path in self.files:
+                pass
+            case ("nft", "-f", "-"):
+                self.tables.pop(stdin.reveal().split()[2], None)
+            case (program, *words) if program.startswith(BIN):
+                self.needs_script(program)
+                self.script(program.removeprefix(f"{BIN}/"), words, stdin)
+            case _:
+                raise Refused(f"{self.name} was never taught {argv}")
+
+    def script(self, name: str, words: list[str], stdin: Text) -> None:
+        match name, words:
+            case "stack-make", []:
+                stack = json.loads(stdin.reveal())
+                for variant in stack["variants"]:
+                    self.folders.add(f"{STACKS}/{stack['name']}.{stack['digest']}.{variant}")
+            case "mesh-take", [path]:
+                if stdin.reveal():
+                    self.write(path, stdin.reveal())
+                self.start("nginx.service")
+            case "wall-take", [path]:
+                self.load(path)
+            case _:
+                raise Refused(f"{self.name} was never taught {name} {words}")
+
+    def install(self, name: str) -> None:
+        self.packages.add(name)
+        if name == "nginx-light":
+            self.units["nginx.service"] = Unit(*ON, "enabled")
+
+    def remove(self, path: str) -> None:
+        kept = {name: file for name, file in self.files.items() if not f"{name}/".startswith(f"{path}/")}
+        self.files = kept
+        self.folders = {name for name in self.folders if not f"{name}/".startswith(f"{path}/")}
+
+    def load(self, path: str) -> None:
+        name = path.removeprefix(WALLS).removesuffix(".nft")
+        self.tables[name] = self.text(path)
+        self.write(f"/run/deployer/wall/{name}", f"{sha(self.text(path))}\n{self.table(name)['sha']}\n")
+
+    def unit(self, name: str) -> Unit:
+        """Units are made of files: systemd knows none without."""
+        template = re.sub(r"@.*\.", "@.", name)
+        if name not in self.units:
+            self.needs(UNITS + template)
+            self.units[name] = Unit()
+        return self.units[name]
+
+    def start(self, name: str) -> None:
+        unit = self.unit(name)
+        unit.active, unit.sub = ON
+        if name == "nginx.service":
+            paths = [p for p in sorted(self.files) if p.startswith(f"{SITES}deployer")]
+            self.note("nginx", paths)
+        elif name in ("deployer.log.service", "deployer.logplex.service"):
+            kind = name.split(".")[1]
+            self.note(kind, [f"/etc/deployer/rsyslog/{kind}.conf"])
+        elif name.startswith("deployer.dyno@"):
+            self.start_dyno(name.removeprefix("deployer.dyno@").removesuffix(".service"))
+
+    def note(self, kind: str, paths: list[str]) -> None:
+        self.write(f"/run/deployer/{kind}.loaded", "".join(f"{sha(self.text(p))}  {p}\n" for p in paths))
+
+    def start_dyno(self, key: str) -> None:
+        home = f"{DYNOS}/{key}"
+        lines = self.text(f"{home}/dyno.env").splitlines()
+        settings = dict(line.partition("=")[::2] for line in lines)
+        self.needs(
+            *settings["LOWER"].split(":"), settings["ENV_FILE"], f"{home}/dyno.json", f"{BIN}/dyno-run"
+        )
+        if self.units.get("deployer.network.service", Unit()).active != "active":
+            raise Refused(f"{self.name} has no network for {key}")
+        parts = (f"{home}/config", f"{home}/command", f"{home}/dyno.env", settings["ENV_FILE"])
+        self.write(f"/run/deployer/dynos/{key}.loaded", sha("".join(map(self.text, parts))) + "\n")
+
+    def needs(self, *paths: str) -> None:
+        if missing := [p for p in paths if p not in self.files and p not in self.folders]:
+            raise Refused(f"{self.name} lacks {' '.join(missing)}")
+
+    def needs_script(self, path: str) -> None:
+        self.needs(path)
+        if not self.files[path][1] & 0o100:
+            raise Refused(f"{path} cannot be run")
+
+    # what goes wrong with it
+
+    def crash(self, key: str) -> None:
+        unit = self.units[f"deployer.dyno@{key}.service"]
+        unit.active, unit.sub = "activating", "auto-restart"
+
+    def stop(self, name: str) -> None:
+        self.units[name].active, self.units[name].sub = OFF
