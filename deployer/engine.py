@@ -14,41 +14,25 @@ from typing import TYPE_CHECKING
 from deployer import placement, planner, releases, source
 from deployer.build.slug import Build, Buildpack
 from deployer.facts import Facts
-from deployer.fleet import Host
-from deployer.model import Event, Plan, Stage, Text
+from deployer.failure import failure
+from deployer.model import Event, Plan, Text
 from deployer.problems import (
-    DeployerError,
     InputError,
-    PartlyAppliedError,
     Problem,
-    ReleaseFailedError,
     StalePlanError,
-    UnreachableError,
     UnsettledError,
 )
 from deployer.providers import PROVIDERS
 from deployer.releases import Keys
+from deployer.sight import Sight, look_again
 from deployer.source.buildpacks import buildpacks, commit
 from deployer.spec import Spec
-from deployer.world import Release, Seat, World
+from deployer.world import Release, World
 
 if TYPE_CHECKING:
-    from deployer.remote.connect import Links
-    from deployer.remote.converge import Run
+    pass
 
 Tell = Callable[[Event], None]
-DECISIVE = (Stage.BUILD, Stage.RELEASE, Stage.START)
-"""Where it is the release that fails, and not a host or its network."""
-
-
-@dataclass(frozen=True)
-class Sight:
-    """What one look at a fleet gave, and the connections to act on it."""
-
-    links: Links
-    facts: Mapping[str, Facts]
-    hosts: tuple[Host, ...]
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,65 +41,6 @@ class Decided:
 
     plan: Plan
     world: World
-
-
-def look(spec: Spec, without: tuple[str, ...] = ()) -> Sight:
-    """Connect to all hosts and read their facts. Raises UnreachableError naming all that are missing.
-
-    Hosts that the app was on and that left fleet.json are looked at too, with no role: so they are drained.
-    """
-    hosts = tuple(h for h in spec.fleet.hosts if h.name not in without)
-    sight, lost = _see(spec, hosts)
-    if not lost and (left := departing(spec, sight.facts, without)):
-        sight.links.close()
-        sight, lost = _see(spec, (*hosts, *left))
-        gone_for_good = {h.name for h in left} & lost.keys()
-        notes = tuple(
-            f"{name} left fleet.json and does not answer: its dynos are taken to be gone"
-            for name in gone_for_good
-        )
-        present = tuple(h for h in sight.hosts if h.name not in gone_for_good)
-        lost = {name: problem for name, problem in lost.items() if name not in gone_for_good}
-        sight = replace(sight, hosts=present, notes=notes)
-    if lost:
-        sight.links.close()
-        raise UnreachableError(_named(problem) for problem in lost.values())
-    return sight
-
-
-def _see(spec: Spec, hosts: tuple[Host, ...]) -> tuple[Sight, Mapping[str, Problem]]:
-    from deployer.remote.connect import connect
-    from deployer.remote.observe import observe
-
-    links = connect(hosts, spec.fleet.known_hosts)
-    seen = observe(links, planner.probe(PROVIDERS, spec.fleet.app))
-    return Sight(links, seen.facts, hosts), seen.lost
-
-
-def departing(spec: Spec, facts: Mapping[str, Facts], without: tuple[str, ...]) -> tuple[Host, ...]:
-    """Hosts that the app's record on the others names and fleet.json no longer does."""
-    known = {h.name for h in spec.fleet.hosts} | set(without)
-    path = f"{releases.APPS}/{spec.fleet.app}/app.json"
-    records = [facts[name].document(path).get("hosts", {}) for name in sorted(facts)]
-    found = {name: row for record in records for name, row in record.items() if name not in known}
-    key = next((h.key for h in spec.fleet.hosts if h.key), None)
-    rows = ((name, found[name]) for name in sorted(found))
-    return tuple(
-        Host(name=name, address=row["address"], port=row["port"], user=row["user"], key=key, mesh=row["mesh"])
-        for name, row in rows
-    )
-
-
-def _named(problem: Problem) -> Problem:
-    return replace(problem, hint=f"{problem.hint}; or go on without it: --without HOST")
-
-
-def look_again(sight: Sight, spec: Spec) -> Sight:
-    """The same hosts over the same connections, as they are now."""
-    from deployer.remote.observe import observe
-
-    seen = observe(sight.links, planner.probe(PROVIDERS, spec.fleet.app))
-    return replace(sight, facts=seen.facts, hosts=tuple(h for h in sight.hosts if h.name in seen.facts))
 
 
 def decide(spec: Spec, sight: Sight) -> Decided:
@@ -131,6 +56,8 @@ def build_world(spec: Spec, sight: Sight) -> World:
     config = {**spec.config, **{n: Text(keys.generated[n], secret=True) for n in spec.generated}}
     if lacking := source.missing(spec, platform=tuple(config)):
         raise InputError(lacking)
+    if foreign := _foreign(spec):
+        raise InputError(foreign)
     build = _build(spec)
     records = releases.seen(app, facts.values())
     release = _release(spec, build, releases.digests(config, keys.seal), records)
@@ -158,6 +85,15 @@ def _keys(spec: Spec, facts: Mapping[str, Facts]) -> Keys:
     known = releases.seen_keys(spec.fleet.app, facts.values()) or Keys(secrets.token_hex(32), {})
     made = {n: known.generated.get(n) or secrets.token_hex(32) for n in spec.generated}
     return Keys(known.seal, {**known.generated, **made})
+
+
+def _foreign(spec: Spec) -> list[Problem]:
+    """Buildpacks that the app names and that are not ours: never a silent other one."""
+    ours = {name for name, _ in buildpacks()}
+    named = [p for p in spec.app.buildpacks if p.removeprefix("heroku/").lower() not in ours]
+    hint = f"there are {', '.join(sorted(ours))}; leave `buildpacks` out to have the fitting one chosen"
+    where = spec.where("app.json", "/buildpacks")
+    return [Problem(f"there is no buildpack {name!r} here", where, hint=hint) for name in named]
 
 
 def _build(spec: Spec) -> Build:
@@ -249,63 +185,11 @@ def _act(spec: Spec, sight: Sight, todo: Decided, tell: Tell, decided: Callable[
     run.event("look", say="look again")
     after = look_again(sight, spec)
     if run.failed:
-        raise _failure(spec, after, todo, run, tell)
+        raise failure(after, todo, run, tell)
     left = decided(after)
     if not left.plan.empty:
         raise UnsettledError(_unsettled(left.plan))
     return left
-
-
-def _failure(spec: Spec, sight: Sight, todo: Decided, run: Run, tell: Tell) -> DeployerError:
-    """What a failed run is to its user: a release that did not come up is undone first."""
-    problems = tuple(run.failed[name] for name in sorted(run.failed))
-    release = todo.world.release
-    if release and release.outcome == "pending" and run.stage in DECISIVE:
-        if _has_begun(sight, todo.world.app, release):
-            _restore(sight, todo.world, release, tell)
-        return ReleaseFailedError((*problems, _kept(sight, todo.world)))
-    return PartlyAppliedError(problems) if run.failed.keys() < sight.facts.keys() else DeployerError(problems)
-
-
-def _has_begun(sight: Sight, app: str, release: Release) -> bool:
-    return release.number in releases.seen(app, sight.facts.values())
-
-
-def _restore(sight: Sight, world: World, failed: Release, tell: Tell) -> None:
-    """The release that served goes on alone, and the failed one is recorded as such."""
-    from deployer.remote.converge import converge
-
-    records = releases.seen(world.app, sight.facts.values())
-    bad = replace(failed, outcome="failed")
-    old = releases.current(records)
-    back = replace(
-        world,
-        hosts=sight.hosts,
-        facts=sight.facts,
-        release=old,
-        records=releases.kept({**records, bad.number: bad}, old),
-        seats=_old_seats(sight, world, old),
-        build=None,
-        env=None,
-    )
-    undo = planner.plan(back, PROVIDERS)
-    only = tuple(
-        c for c in undo.changes if c.address.split("/")[0] in ("release", "lxc", "nginx", "nftables")
-    )
-    converge(sight.links, replace(undo, changes=only), tell)
-
-
-def _old_seats(sight: Sight, world: World, old: Release | None) -> tuple[Seat, ...]:
-    return placement.present(world.app, sight.facts, old) if old else ()
-
-
-def _kept(sight: Sight, world: World) -> Problem:
-    old = releases.current(releases.seen(world.app, sight.facts.values()))
-    if old is None:
-        return Problem("the first release failed, and nothing serves yet", hint="deploy logs says more")
-    return Problem(
-        f"{old.name} goes on serving", hint="deploy logs says why the new one failed", severity="warning"
-    )
 
 
 def _stale(agreed: Plan) -> Problem:

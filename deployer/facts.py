@@ -98,9 +98,9 @@ class Facts:
         """`(folder, object)` of each `prefix/<folder>/name`, by folder."""
         for path in sorted(self.texts):
             folder, slash, last = path.removeprefix(f"{prefix}/").rpartition("/")
-            if path.startswith(f"{prefix}/") and slash and last == name and "/" not in folder:
-                if found := _object(self.texts[path]):
-                    yield folder, found
+            fits = path.startswith(f"{prefix}/") and slash and last == name and "/" not in folder
+            if fits and (found := _object(self.texts[path])):
+                yield folder, found
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Entry:
-    """One file of a tree: `path` is relative, `link` the target of a symbolic link, `sha` of a file's bytes."""
+    """One file of a tree: `path` is relative, `link` a symbolic link's target, `sha` of a file's bytes."""
 
     path: bytes
     mode: int

@@ -38,7 +38,7 @@ class Build:
 
     @property
     def digest(self) -> str:
-        """16 hex digits, equal for equal inputs: a slug is known before it is built (docs/architecture.md, "Releases").
+        """16 hex digits, equal for equal inputs: a slug is known before it is built.
 
         The commit is not part of it: a commit that changes no file of the app makes no new slug.
         """
@@ -68,7 +68,7 @@ def document(build: Build, address: str) -> str:
 
 
 def send(app: str, build: Build, config: Mapping[str, Text], base: int, address: str) -> Send:
-    """Have the slug of `app` built: `config` becomes the buildpacks' ENV_DIR, `base` is the app's first uid."""
+    """Have the slug built: `config` becomes the buildpacks' ENV_DIR, `base` is the app's first uid."""
     packs = tuple((f"buildpacks/{pack.name}", pack.tree) for pack in build.buildpacks)
     values = tuple((f"env/{name}", config[name]) for name in sorted(config))
     return Send(

@@ -12,7 +12,8 @@ from deployer.cli import options as o
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from deployer.engine import Decided, Sight
+    from deployer.engine import Decided
+    from deployer.sight import Sight
     from deployer.spec import Spec
 
 
@@ -118,10 +119,11 @@ def destroy(
     """
     from deployer import engine, planner
     from deployer.providers import PROVIDERS
+    from deployer.sight import look
 
     began = time.monotonic()
     spec = o.load(folder, environment)
-    sight = engine.look(spec, tuple(without or ()))
+    sight = look(spec, tuple(without or ()))
     world = engine.gone(sight, spec)
     todo = engine.Decided(planner.plan(world, PROVIDERS), world)
     _show(todo, began, as_json)
@@ -136,11 +138,11 @@ def unlock(folder: o.Folder = o.HERE, environment: o.Environment = None) -> None
 
     Example: deploy unlock
     """
-    from deployer import engine
     from deployer.remote.holding import unlock as break_lock
+    from deployer.sight import look
     from deployer.views import text
 
-    sight = engine.look(o.load(folder, environment))
+    sight = look(o.load(folder, environment))
     break_lock(sight.links, "unlock")
     text.show(f"No lock is held on {', '.join(h.name for h in sight.hosts)} now.")
 
@@ -149,11 +151,12 @@ def _decide(
     folder: Path, environment: str | None, without: list[str] | None, accept_new: bool
 ) -> tuple[Spec, Sight, Decided]:
     from deployer import engine
+    from deployer.sight import look
 
     spec = o.load(folder, environment)
     if accept_new:
         _pin(spec)
-    sight = engine.look(spec, tuple(without or ()))
+    sight = look(spec, tuple(without or ()))
     return spec, sight, engine.decide(spec, sight)
 
 

@@ -22,11 +22,12 @@ def ps(
 
     Example: deploy ps
     """
-    from deployer import engine, status
+    from deployer import status
+    from deployer.sight import look
     from deployer.views import json, text
 
     spec = o.load(folder, environment)
-    sight = engine.look(spec, tuple(without or ()))
+    sight = look(spec, tuple(without or ()))
     dynos = status.dynos(spec.fleet.app, sight.facts)
     if as_json:
         text.show(json.document(dynos))
@@ -51,11 +52,12 @@ def releases(
 
     Example: deploy releases
     """
-    from deployer import engine, status
+    from deployer import status
+    from deployer.sight import look
     from deployer.views import json, text
 
     spec = o.load(folder, environment)
-    sight = engine.look(spec, tuple(without or ()))
+    sight = look(spec, tuple(without or ()))
     found = status.releases(spec.fleet.app, sight.facts)
     if as_json:
         text.show(json.document(found))

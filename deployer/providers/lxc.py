@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +12,8 @@ from deployer.facts import Facts, Probe
 from deployer.fleet import Host
 from deployer.model import Put, Sh, Stage, Step, Text, sha
 from deployer.placement import DYNOS, gateway
-from deployer.providers import parts
+from deployer.providers import dyno, parts
 from deployer.providers.base import plain_cause, render
-from deployer.providers.stack import STACKS
-from deployer.releases import APPS
 from deployer.world import Seat, World
 
 UNIT = "/etc/systemd/system/deployer.dyno@.service"
@@ -164,67 +161,14 @@ def _dyno(world: World, seat: Seat, env: Text) -> Dyno:
     if world.release is None:
         raise ValueError("a dyno without a release")
     command = world.release.processes[seat.type]
-    settings = _settings(world, seat)
-    lines = "".join(f"{name}={value}\n" for name, value in sorted(settings.items()))
-    return Dyno(seat, _config(world, seat), Text(command), Text(lines), _place(world, seat), env)
-
-
-def _settings(world: World, seat: Seat) -> dict[str, str | int]:
-    """What the scripts on the host read: names, numbers and paths, never a value of the user's."""
-    release = world.release
-    slug = f"{APPS}/{world.app}/slugs/{release.slug}" if release else ""
-    stack = f"{STACKS}/{release.stack}.run" if release else ""
-    return {
-        "APP": world.app,
-        "TYPE": seat.type,
-        "N": seat.n,
-        "ADDRESS": seat.address,
-        "PORT": seat.port,
-        "MEMORY": seat.memory,
-        "PIDS": seat.pids,
-        "BASE": world.base,
-        "HOST": seat.key.replace(".", "-").replace("_", "-")[:63],
-        "LOWER": f"{slug}:{stack}",
-        "VETH": _veth(seat),
-        "ENV_FILE": f"{APPS}/{world.app}/releases/v{seat.release}/env",
-    }
-
-
-def _config(world: World, seat: Seat) -> Text:
-    release = f"v{seat.release}"
-    env = {
-        "DYNO": seat.name,
-        "HEROKU_APP_NAME": world.app,
-        "HEROKU_DYNO_ID": seat.key,
-        "HEROKU_RELEASE_VERSION": release,
-    }
-    if seat.port:
-        env["PORT"] = str(seat.port)
-    raw = ipaddress.ip_address(seat.address).packed
-    return Text(
-        render(
-            "lxc.config.j2",
-            key=seat.key,
-            base=world.base,
-            veth=_veth(seat),
-            mac="02:de:" + raw.hex(":"),
-            address=seat.address,
-            prefix=ipaddress.ip_network(world.network).prefixlen,
-            gateway=gateway(world.network),
-            pids=seat.pids,
-            env=env,
-        )
+    return Dyno(
+        seat,
+        dyno.config(world, seat),
+        Text(command),
+        dyno.settings(world, seat),
+        dyno.place(world, seat),
+        env,
     )
-
-
-def _veth(seat: Seat) -> str:
-    return "dv" + ipaddress.ip_address(seat.address).packed.hex()
-
-
-def _place(world: World, seat: Seat) -> Text:
-    """What the next plan must know to leave this dyno where it is."""
-    names = ("app", "type", "n", "release", "address", "port", "host_port", "memory", "pids")
-    return Text(json.dumps({name: getattr(seat, name) for name in names}, sort_keys=True) + "\n")
 
 
 def _start(want: Dyno, have: DynoSeen | None, differs: frozenset[str]) -> Iterator[Step]:

@@ -100,18 +100,27 @@ def unpack(file: BinaryIO, key: str, partial: Path, user: int) -> None:
     cipher = ("openssl", "enc", "-d", "-aes-256-ctr", "-pbkdf2", "-iter", "1", "-pass", f"fd:{secret}")
     opened = subprocess.Popen(cipher, stdin=file, stdout=subprocess.PIPE, pass_fds=(secret,))
     os.close(secret)
-    large = subprocess.Popen(("zstd", "-q", "-d", "-c"), stdin=opened.stdout, stdout=subprocess.PIPE)
+    with opened.stdout:
+        large = subprocess.Popen(("zstd", "-q", "-d", "-c"), stdin=opened.stdout, stdout=subprocess.PIPE)
+    with large.stdout:
+        complaint = lay_out(large.stdout, partial, user)
+    if any([large.wait(), opened.wait(), complaint]):
+        raise Failed(34, f"{partial.name} could not be unpacked: {complaint}")
+
+
+def lay_out(archive: BinaryIO, partial: Path, user: int) -> str:
+    """Unpack a tar into `partial` as `user`; what tar complained of first, if anything."""
     rights = ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--pdeathsig=KILL")
     layout = (*rights, "tar", "--warning=no-timestamp", "--numeric-owner", "-p", "-x")
     # it keeps the lock: should this run be killed, the next one waits until nobody writes here any more
-    tar = subprocess.Popen(layout, cwd=partial, stdin=large.stdout, stderr=subprocess.PIPE, close_fds=False)
-    large.stdout.close()
-    complaint = tar.stderr.readline().decode(errors="replace").strip()
-    if complaint:
+    tar = subprocess.Popen(layout, cwd=partial, stdin=archive, stderr=subprocess.PIPE, close_fds=False)
+    try:
+        complaint = tar.stderr.readline().decode(errors="replace").strip()
+        return complaint or (f"tar ended with {tar.wait()}" if tar.wait() else "")
+    finally:
         # on a full disk tar would go on, with a line for every file
         tar.kill()
-    if any([tar.wait(), large.wait(), opened.wait()]):
-        raise Failed(34, f"{partial.name} could not be unpacked: {complaint}")
+        tar.wait()
 
 
 def settle(partial: Path, final: Path) -> None:

@@ -1,4 +1,4 @@
-"""Slugs: the app's source compiled, named by its inputs, built once and shipped to each host that needs it."""
+"""Slugs: compiled source, named by its inputs, built once and shipped to each host that needs it."""
 
 from __future__ import annotations
 

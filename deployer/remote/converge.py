@@ -48,7 +48,7 @@ class Run:
 
 
 def converge(links: Links, plan: Plan, tell: Tell) -> Run:
-    """Run every stage that has something to do; the first that fails anywhere is the last. See `Run.failed`."""
+    """Run every stage that has something to do; the first that fails anywhere is the last."""
     run = Run(links, plan, tell)
     for stage in Stage:
         work = {host: _steps(plan, host, stage) for host in links.open}

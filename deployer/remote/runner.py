@@ -61,8 +61,8 @@ def sh(step, i):
         env=environment,
         start_new_session=True,
     )
-    late = []
-    clock = threading.Timer(step["timeout"], lambda: (late.append(1), end(process)))
+    late = set()  # type: set
+    clock = threading.Timer(step["timeout"], end, (process, late))
     clock.start()
     reader = threading.Thread(target=forward, args=(process, i))
     reader.start()
@@ -76,7 +76,8 @@ def sh(step, i):
         raise RuntimeError("exit status %d" % status)
 
 
-def end(process):
+def end(process, late):
+    late.add(True)
     os.killpg(process.pid, signal.SIGKILL)
 
 

@@ -46,8 +46,9 @@ def tree(folder: Path, without: Collection[Path] = ()) -> Tree:
 
 
 def _is_ours(path: bytes) -> bool:
-    """`fleet.json` is about the hosts: scaling and moving must not look like new source."""
-    return path.startswith(b"fleet.") and path.endswith(b".json") and b"/" not in path
+    """`fleet.json` and saved plans are about the hosts: they must not look like new source."""
+    about_hosts = path.startswith(b"fleet.") or path.endswith((b".plan.json", b"plan.json"))
+    return about_hosts and path.endswith(b".json") and b"/" not in path
 
 
 def _too_large(found: Tree) -> Problem:

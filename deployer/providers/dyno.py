@@ -1,0 +1,72 @@
+"""The documents of one dyno: what its scripts, LXC and the next plan read."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+
+from deployer.model import Text
+from deployer.placement import gateway
+from deployer.providers.base import render
+from deployer.providers.stack import STACKS
+from deployer.releases import APPS
+from deployer.world import Seat, World
+
+
+def settings(world: World, seat: Seat) -> Text:
+    """What the scripts on the host read: names, numbers and paths, never a value of the user's."""
+    release = world.release
+    slug = f"{APPS}/{world.app}/slugs/{release.slug}" if release else ""
+    stack = f"{STACKS}/{release.stack}.run" if release else ""
+    values = {
+        "APP": world.app,
+        "TYPE": seat.type,
+        "N": seat.n,
+        "ADDRESS": seat.address,
+        "PORT": seat.port,
+        "MEMORY": seat.memory,
+        "PIDS": seat.pids,
+        "BASE": world.base,
+        "HOST": seat.key.replace(".", "-").replace("_", "-")[:63],
+        "LOWER": f"{slug}:{stack}",
+        "VETH": veth(seat),
+        "ENV_FILE": f"{APPS}/{world.app}/releases/v{seat.release}/env",
+    }
+    return Text("".join(f"{name}={values[name]}\n" for name in sorted(values)))
+
+
+def config(world: World, seat: Seat) -> Text:
+    release = f"v{seat.release}"
+    env = {
+        "DYNO": seat.name,
+        "HEROKU_APP_NAME": world.app,
+        "HEROKU_DYNO_ID": seat.key,
+        "HEROKU_RELEASE_VERSION": release,
+    }
+    if seat.port:
+        env["PORT"] = str(seat.port)
+    raw = ipaddress.ip_address(seat.address).packed
+    return Text(
+        render(
+            "lxc.config.j2",
+            key=seat.key,
+            base=world.base,
+            veth=veth(seat),
+            mac="02:de:" + raw.hex(":"),
+            address=seat.address,
+            prefix=ipaddress.ip_network(world.network).prefixlen,
+            gateway=gateway(world.network),
+            pids=seat.pids,
+            env=env,
+        )
+    )
+
+
+def veth(seat: Seat) -> str:
+    return "dv" + ipaddress.ip_address(seat.address).packed.hex()
+
+
+def place(world: World, seat: Seat) -> Text:
+    """What the next plan must know to leave this dyno where it is."""
+    names = ("app", "type", "n", "release", "address", "port", "host_port", "memory", "pids")
+    return Text(json.dumps({name: getattr(seat, name) for name in names}, sort_keys=True) + "\n")

@@ -1,0 +1,86 @@
+"""One look at a fleet, with the connections to act on what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from deployer import planner, releases
+from deployer.facts import Facts
+from deployer.fleet import Host
+from deployer.problems import Problem, UnreachableError
+from deployer.providers import PROVIDERS
+from deployer.spec import Spec
+
+if TYPE_CHECKING:
+    from deployer.remote.connect import Links
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one look at a fleet gave, and the connections to act on it."""
+
+    links: Links
+    facts: Mapping[str, Facts]
+    hosts: tuple[Host, ...]
+    notes: tuple[str, ...] = ()
+
+
+def look(spec: Spec, without: tuple[str, ...] = ()) -> Sight:
+    """Connect to all hosts and read their facts. Raises UnreachableError naming all that are missing.
+
+    Hosts that the app was on and that left fleet.json are looked at too, with no role: so they are drained.
+    """
+    hosts = tuple(h for h in spec.fleet.hosts if h.name not in without)
+    sight, lost = _see(spec, hosts)
+    if not lost and (left := departing(spec, sight.facts, without)):
+        sight.links.close()
+        sight, lost = _see(spec, (*hosts, *left))
+        gone_for_good = {h.name for h in left} & lost.keys()
+        notes = tuple(
+            f"{name} left fleet.json and does not answer: its dynos are taken to be gone"
+            for name in gone_for_good
+        )
+        present = tuple(h for h in sight.hosts if h.name not in gone_for_good)
+        lost = {name: problem for name, problem in lost.items() if name not in gone_for_good}
+        sight = replace(sight, hosts=present, notes=notes)
+    if lost:
+        sight.links.close()
+        raise UnreachableError(_named(problem) for problem in lost.values())
+    return sight
+
+
+def _see(spec: Spec, hosts: tuple[Host, ...]) -> tuple[Sight, Mapping[str, Problem]]:
+    from deployer.remote.connect import connect
+    from deployer.remote.observe import observe
+
+    links = connect(hosts, spec.fleet.known_hosts)
+    seen = observe(links, planner.probe(PROVIDERS, spec.fleet.app))
+    return Sight(links, seen.facts, hosts), seen.lost
+
+
+def departing(spec: Spec, facts: Mapping[str, Facts], without: tuple[str, ...]) -> tuple[Host, ...]:
+    """Hosts that the app's record on the others names and fleet.json no longer does."""
+    known = {h.name for h in spec.fleet.hosts} | set(without)
+    path = f"{releases.APPS}/{spec.fleet.app}/app.json"
+    records = [facts[name].document(path).get("hosts", {}) for name in sorted(facts)]
+    found = {name: row for record in records for name, row in record.items() if name not in known}
+    key = next((h.key for h in spec.fleet.hosts if h.key), None)
+    rows = ((name, found[name]) for name in sorted(found))
+    return tuple(
+        Host(name=name, address=row["address"], port=row["port"], user=row["user"], key=key, mesh=row["mesh"])
+        for name, row in rows
+    )
+
+
+def _named(problem: Problem) -> Problem:
+    return replace(problem, hint=f"{problem.hint}; or go on without it: --without HOST")
+
+
+def look_again(sight: Sight, spec: Spec) -> Sight:
+    """The same hosts over the same connections, as they are now."""
+    from deployer.remote.observe import observe
+
+    seen = observe(sight.links, planner.probe(PROVIDERS, spec.fleet.app))
+    return replace(sight, facts=seen.facts, hosts=tuple(h for h in sight.hosts if h.name in seen.facts))

@@ -1,0 +1,109 @@
+"""World and facts in, plan and steps out: one behaviour a file of `cases/<provider>`.
+
+`before` are the worlds that were applied to empty hosts, `drift` is what then happened on the hosts behind the
+deployer's back, `world` is what is wanted now (null: the app is destroyed); words that a world leaves out are
+those of `fleets.spec`. `plan` and `steps` are what the provider of the folder answers. Digests are shown as
+<a>, <b>… in the order in which they appear. `pytest --update` writes both anew; read the diff.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fleets import Fleet, fleet, in_order, spec
+from machine import Machine
+
+from deployer.model import Plan
+from deployer.providers import PROVIDERS
+from deployer.views import text
+
+HOME = Path(__file__).parent / "cases"
+NAMES = {provider.name for provider in PROVIDERS}
+CASES = sorted(file for name in NAMES for file in (HOME / name).glob("*.json"))
+
+
+def drift(machine: Machine, what: str, *words: Any) -> None:
+    match what, words:
+        case "stop", [unit]:
+            machine.stop(unit)
+        case "crash", [key]:
+            machine.crash(key)
+        case "write", [path, content]:
+            machine.write(path, content)
+        case "touch", [path]:
+            machine.write(path, machine.text(path) + "# by hand\n")
+        case "mode", [path, mode]:
+            machine.write(path, machine.text(path), int(mode, 8))
+        case "edit", [path, old, new]:
+            assert old in machine.text(path)
+            machine.write(path, machine.text(path).replace(old, new))
+        case "remove", [path]:
+            assert any(name.startswith(path) for name in (*machine.files, *machine.folders))
+            machine.remove(path)
+        case "folder", [path]:
+            machine.folders.add(path)
+        case "purge", [package]:
+            machine.packages.remove(package)
+        case "rules", [table, rules]:
+            machine.tables[table] = rules
+        case "listen", [port, process]:
+            machine.listeners[port] = process
+        case "boot", []:
+            machine.files = {p: f for p, f in machine.files.items() if not p.startswith("/run/")}
+            machine.tables.clear()
+        case _:
+            raise ValueError(f"no drift is called {what} {words}")
+
+
+def planned(case: dict[str, Any], provider: str) -> Plan:
+    seen: Fleet = fleet()
+    for world in case.get("before", []):
+        seen.apply(spec(**world))
+    for host, *what in case.get("drift", []):
+        drift(seen.machines[host], *what)
+    if case["world"] is None:
+        whole = seen.gone(spec(**case["before"][-1]))
+        changes = tuple(c for c in whole.changes if c.address.startswith(f"{provider}/"))
+        return Plan(whole.app, whole.release, changes, 0, whole.hosts)
+    return seen.plan(spec(**case["world"]), only=provider)
+
+
+def lines(plan: Plan) -> list[str]:
+    """The plan as it is shown, but for what the number of our scripts and the clock decide."""
+    shown = text.plan(plan.as_dict(), 0.0)
+    return [re.sub(r" to delete, \d+ in sync .*", " to delete", line) for line in shown.splitlines() if line]
+
+
+def steps(plan: Plan) -> list[str]:
+    several = len(plan.hosts) > 1
+    return [f"{step.stage.name} {f'{host}: ' if several else ''}{step.say}" for host, step in in_order(plan)]
+
+
+def labelled(said: list[str]) -> list[str]:
+    """Digests by letter: a changed template is no changed behaviour."""
+    names: dict[str, str] = {}
+
+    def label(found: re.Match[str]) -> str:
+        return names.setdefault(found[0][:8], f"<{chr(97 + len(names))}>")
+
+    return [re.sub(r"\b(?=[0-9a-f]*\d)[0-9a-f]{8,64}\b", label, line) for line in said]
+
+
+@pytest.mark.parametrize("file", CASES, ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_case(file: Path, update: bool) -> None:
+    case = json.loads(file.read_text("utf-8"))
+    plan = planned(case, file.parent.name)
+    both = labelled([*lines(plan), "", *steps(plan)])
+    found = {"plan": both[: both.index("")], "steps": both[both.index("") + 1 :]}
+    if update:
+        file.write_text(json.dumps(case | found, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    assert found == {key: case.get(key) for key in found} or update
+
+
+def test_every_provider_has_cases() -> None:
+    assert {file.parent.name for file in CASES} == NAMES
+    assert len(CASES) > 40
