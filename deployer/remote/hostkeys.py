@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import deployer.remote.connect  # noqa: F401, I001  (it patches the sockets and threads that paramiko takes)
+
 import socket
 from collections.abc import Iterable
+from contextlib import closing
 
 import paramiko
 
@@ -33,10 +36,8 @@ def pin(hosts: Iterable[Host], keys_file: str | None) -> list[str]:
 def _key(host: Host) -> paramiko.PKey | None:
     try:
         with socket.create_connection((host.address, host.port), timeout=SECONDS) as link:
-            transport = paramiko.Transport(link)
-            transport.start_client(timeout=SECONDS)
-            key = transport.get_remote_server_key()
-            transport.close()
-            return key
+            with closing(paramiko.Transport(link)) as transport:
+                transport.start_client(timeout=SECONDS)
+                return transport.get_remote_server_key()
     except (OSError, paramiko.SSHException):
         return None

@@ -61,7 +61,7 @@ def sh(step, i):
         env=environment,
         start_new_session=True,
     )
-    late = set()  # type: set
+    late = set()  # type: set[bool]
     clock = threading.Timer(step["timeout"], end, (process, late))
     clock.start()
     reader = threading.Thread(target=forward, args=(process, i))
