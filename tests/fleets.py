@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,11 @@ from machine import Machine
 
 from deployer import engine, planner
 from deployer.app import load_app
-from deployer.engine import Sight
 from deployer.facts import Facts
-from deployer.fleet import load_fleet
+from deployer.fleet import Host, load_fleet
 from deployer.model import Entry, Plan, Stage, Step, Text, Tree, sha
 from deployer.providers import PROVIDERS
+from deployer.sight import Sight, departing
 from deployer.source import data
 from deployer.spec import Spec
 from deployer.world import World
@@ -60,14 +60,17 @@ class Fleet:
     machines: dict[str, Machine]
 
     def sight(self, wanted: Spec) -> Sight:
-        hosts = wanted.fleet.hosts
-        for host in hosts:
+        """The hosts of the fleet, and those that it had when it was last applied."""
+        for host in wanted.fleet.hosts:
             self.machines.setdefault(host.name, Machine(host.name))
-        return Sight(None, self.facts(wanted), hosts)  # type: ignore[arg-type]
+        facts = self.facts(wanted, wanted.fleet.hosts)
+        leaving = departing(wanted, facts, ())
+        hosts = tuple(sorted((*wanted.fleet.hosts, *leaving), key=lambda host: host.name))
+        return Sight(None, facts | self.facts(wanted, leaving), hosts)  # type: ignore[arg-type]
 
-    def facts(self, wanted: Spec) -> dict[str, Facts]:
+    def facts(self, wanted: Spec, hosts: Iterable[Host]) -> dict[str, Facts]:
         probe = planner.probe(PROVIDERS, wanted.fleet.app)
-        return {host.name: self.machines[host.name].look(probe) for host in wanted.fleet.hosts}
+        return {host.name: self.machines[host.name].look(probe) for host in hosts}
 
     def world(self, wanted: Spec) -> World:
         return engine.build_world(wanted, self.sight(wanted))

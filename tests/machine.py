@@ -36,7 +36,7 @@ class Unit:
 @dataclass
 class Machine:
     name: str
-    memory: int = 8192
+    memory: int = 65536
     python: bool = True
     files: dict[str, tuple[str, int, str]] = field(default_factory=dict)
     """`path: (content, mode, owner)`."""
@@ -46,7 +46,8 @@ class Machine:
     tables: dict[str, str] = field(default_factory=dict)
     """The kernel's: the rules that each was loaded from."""
     listeners: dict[int, str] = field(default_factory=dict)
-    said: list[str] = field(default_factory=list)
+    deaf: set[str] = field(default_factory=set)
+    """Dynos that run and do not accept."""
 
     # what it shows
 
@@ -106,7 +107,7 @@ class Machine:
             dyno = json.loads(self.text(f"{DYNOS}/{key}/dyno.json"))
             if dyno["port"]:
                 up = self.units.get(f"deployer.dyno@{key}.service", Unit()).active == "active"
-                found[f"{dyno['address']}:{dyno['port']}"] = up
+                found[f"{dyno['address']}:{dyno['port']}"] = up and key not in self.deaf
         return found
 
     def dynos(self) -> list[str]:
@@ -140,7 +141,6 @@ class Machine:
         self.files[path] = (content, mode, owner)
 
     def sh(self, argv: tuple[str, ...], stdin: Text) -> None:
-        self.said += [*argv]
         match argv:
             case ("apt-get", *_, "update") | ("mkdir", "-p", *_) | ("systemctl", "daemon-reload"):
                 pass

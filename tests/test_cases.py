@@ -32,6 +32,8 @@ def drift(machine: Machine, what: str, *words: Any) -> None:
             machine.stop(unit)
         case "crash", [key]:
             machine.crash(key)
+        case "deaf", [key]:
+            machine.deaf.add(key)
         case "write", [path, content]:
             machine.write(path, content)
         case "touch", [path]:
@@ -42,8 +44,9 @@ def drift(machine: Machine, what: str, *words: Any) -> None:
             assert old in machine.text(path)
             machine.write(path, machine.text(path).replace(old, new))
         case "remove", [path]:
-            assert any(name.startswith(path) for name in (*machine.files, *machine.folders))
+            before = (dict(machine.files), set(machine.folders))
             machine.remove(path)
+            assert before != (machine.files, machine.folders)
         case "folder", [path]:
             machine.folders.add(path)
         case "purge", [package]:

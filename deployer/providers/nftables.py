@@ -114,7 +114,7 @@ def _base(world: World, host: Host) -> Table:
         allow=sorted(world.allow),
         private=PRIVATE,
         relp=RELP_PORT,
-        fleet=sorted({h.mesh for h in world.hosts} | {"127.0.0.1"}),
+        fleet=sorted({h.mesh for h in world.hosts if h.roles} | {"127.0.0.1"}),
     )
     return Table("deployer", Text(text), {})
 

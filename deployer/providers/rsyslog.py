@@ -20,7 +20,7 @@ LOADED = "/run/deployer/{}.loaded"
 RELP_PORT = 20514
 QUEUE_MB = 256
 """Disk that a host gives to the lines for one logplex host that is slow or down."""
-ROTATE_BYTES = 8 << 20
+ROTATE_BYTES = 16 << 20
 KINDS = ("log", "logplex")
 FOLDERS = ("/run/deployer", "/var/lib/deployer/spool", "/var/lib/deployer/logs")
 

@@ -1,4 +1,9 @@
 #!/bin/sh
-# log-rotate FILE: rsyslog calls this when a log has reached its size; one older part is kept.
+# /var/lib/deployer/bin/log-rotate [BYTES [FOLDER]]: each log file that reached its size becomes the old one.
+# rsyslogd runs it between two writes. 16 MB are more than 1,500 lines of the longest kind, so those are always kept.
 set -eu
-mv -f -- "$1" "$1.1"
+bytes=${1:-16777216}
+cd "${2:-/var/lib/deployer/logs}"
+for log in *.log; do
+    if [ -f "$log" ] && [ "$(stat -c %s "$log")" -ge "$bytes" ]; then mv -f "$log" "$log.1"; fi
+done

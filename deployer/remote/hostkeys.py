@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import deployer.remote.connect  # noqa: F401, I001  (it patches the sockets and threads that paramiko takes)
-
 import socket
 from collections.abc import Iterable
 from contextlib import closing
 
 import paramiko
 
+import deployer.remote.connect  # noqa: F401, I001  (it patches the sockets and threads that paramiko takes)
 from deployer.fleet import Host
 from deployer.remote.known import known_hosts
 
@@ -36,8 +35,12 @@ def pin(hosts: Iterable[Host], keys_file: str | None) -> list[str]:
 def _key(host: Host) -> paramiko.PKey | None:
     try:
         with socket.create_connection((host.address, host.port), timeout=SECONDS) as link:
-            with closing(paramiko.Transport(link)) as transport:
-                transport.start_client(timeout=SECONDS)
-                return transport.get_remote_server_key()
+            return _asked(link)
     except (OSError, paramiko.SSHException):
         return None
+
+
+def _asked(link: socket.socket) -> paramiko.PKey:
+    with closing(paramiko.Transport(link)) as transport:
+        transport.start_client(timeout=SECONDS)
+        return transport.get_remote_server_key()

@@ -1,0 +1,766 @@
+"""What makes slugs and images and moves them: identity, the scripts of the build host, the Python buildpack."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tarfile
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from deployer.build.slug import Build, Buildpack, document, send
+from deployer.model import Entry, Text, Tree
+from deployer.stacks import Stack
+
+ROOT = Path(__file__).parents[2] / "deployer"
+PACK = ROOT / "build/buildpacks/python"
+KEY, OTHER_KEY = "ab" * 32, "cd" * 32
+USER = 3000
+rooted = pytest.mark.skipif(
+    os.geteuid() != 0 or not all(map(shutil.which, ("zstd", "openssl", "setpriv"))),
+    reason="needs root, zstd, openssl and setpriv, as a host has them",
+)
+
+
+def script(name: str) -> ModuleType:
+    """A script for hosts as a module of its own."""
+    place = importlib.util.spec_from_file_location(name.replace(".", "_"), ROOT / "providers" / f"{name}.py")
+    assert place is not None
+    assert place.loader is not None
+    module = importlib.util.module_from_spec(place)
+    place.loader.exec_module(module)
+    return module
+
+
+# a slug's identity
+
+
+def a_tree(content: str) -> Tree:
+    return Tree(Path("/nowhere"), (Entry(b"app.py", 0o644, sha=content),))
+
+
+STACK = Stack(name="debian-12", suite="bookworm", run=("python3",), build=("gcc",))
+BUILD = Build(a_tree("s"), "s", STACK, (Buildpack("python", a_tree("p")),), detect=True)
+
+
+def test_equal_inputs_have_one_digest_and_a_commit_is_not_an_input() -> None:
+    assert re.fullmatch("[0-9a-f]{16}", BUILD.digest)
+    assert replace(BUILD, source_version="60a874b").digest == BUILD.digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"source_sha": "t"},
+        {"stack": STACK.model_copy(update={"run": ("python3", "curl")})},
+        {"buildpacks": (Buildpack("python", a_tree("q")),)},
+        {"buildpacks": (Buildpack("ruby", a_tree("p")),)},
+        {"detect": False},
+    ],
+)
+def test_every_input_changes_the_digest(change: dict[str, Any]) -> None:
+    assert replace(BUILD, **change).digest != BUILD.digest
+
+
+def test_config_vars_travel_as_files_and_in_nothing_else() -> None:
+    act = send("hello", BUILD, {"KEY": Text("hunter2", secret=True)}, 5000, "10.213.255.254")
+    assert act.argv[1:] == ("hello", BUILD.digest, "5000")
+    assert [name for name, _ in act.trees] == ["source", "buildpacks/python"]
+    assert dict(act.texts)["env/KEY"].reveal() == "hunter2"
+    assert "hunter2" not in repr(act) + document(BUILD, "10.213.255.254")
+
+
+def test_the_build_host_is_told_all_that_it_asks_for() -> None:
+    told = json.loads(document(BUILD, "10.0.0.2"))
+    assert told["image"] == f"debian-12.{STACK.digest}.build"
+    assert {"address", "buildpacks", "detect", "env", "image", "memory", "pids", "stack", "timeout"} == set(
+        told
+    )
+
+
+# where images come from
+
+INDEX = """\
+Origin: {origin}
+Component: {component}
+Release: {release}
+Repo-URI: http://mirror.example/debian/
+Sourcesentry: {entry}
+"""
+
+
+@pytest.fixture
+def sources() -> ModuleType:
+    return script("stack.sources")
+
+
+def index(entry: str, release: str = "bookworm", origin: str = "Debian", component: str = "main") -> str:
+    return INDEX.format(entry=entry, release=release, origin=origin, component=component)
+
+
+def test_a_stack_takes_the_mirrors_and_the_key_of_the_host(sources: ModuleType, tmp_path: Path) -> None:
+    listed = tmp_path / "debian.sources"
+    listed.write_text("# first\nTypes: deb\nSigned-By: /keys/a.gpg\n\nTypes: deb\nSigned-By: /keys/b.gpg\n")
+    text = index(f"{listed}:1") + "\n" + index(f"{listed}:2", "bookworm-security")
+    assert sources.lines(text, "trixie") == [
+        "deb [signed-by=/keys/a.gpg] http://mirror.example/debian/ trixie main",
+        "deb [signed-by=/keys/b.gpg] http://mirror.example/debian/ trixie-security main",
+    ]
+
+
+def test_a_line_of_the_old_form_gives_its_key_too(sources: ModuleType, tmp_path: Path) -> None:
+    listed = tmp_path / "sources.list"
+    listed.write_text("deb http://x y main\ndeb [arch=amd64 signed-by=/keys/c.gpg] http://x y main\n")
+    assert sources.signer(f"{listed}:2") == "/keys/c.gpg"
+    assert sources.signer(f"{listed}:1") == ""
+
+
+def test_what_is_not_debian_itself_is_left_out(sources: ModuleType, tmp_path: Path) -> None:
+    listed = tmp_path / "a.sources"
+    listed.write_text("Types: deb\n")
+    entry = f"{listed}:1"
+    foreign = [
+        index(entry, origin="Node"),
+        index(entry, component="contrib"),
+        index(entry, "bookworm-backports"),
+    ]
+    assert sources.lines("\n".join(foreign), "bookworm") == []
+
+
+# stack images
+
+
+@pytest.fixture
+def stack() -> ModuleType:
+    return script("stack.make")
+
+
+DEFINITION = {
+    "name": "debian-12",
+    "digest": "0123456789ab",
+    "suite": "bookworm",
+    "run": ["python3"],
+    "build": [],
+}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"run": ["-o"]},
+        {"build": ["a b"]},
+        {"suite": "../x"},
+        {"name": "a/b"},
+        {"digest": "xyz"},
+        {"run": ["a,b"]},
+    ],
+)
+def test_a_word_that_is_no_name_never_reaches_apt(stack: ModuleType, wrong: dict[str, Any]) -> None:
+    with pytest.raises(stack.Failed) as caught:
+        stack.read(json.dumps({**DEFINITION, **wrong}))
+    assert caught.value.args[0] == 2
+
+
+def test_versions_and_architectures_are_names(stack: ModuleType) -> None:
+    assert stack.read(json.dumps({**DEFINITION, "run": ["libstdc++6=12.2.0-14+deb12u1"]}))
+
+
+def test_an_image_keeps_nothing_that_only_apt_needed(stack: ModuleType, tmp_path: Path) -> None:
+    for name in ("etc/apt/apt.conf.d/proxy", "var/lib/apt/lists/x", "etc/passwd", "etc/apt/trusted.gpg.d/k"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp/link").symlink_to("/etc")
+    stack.strip(tmp_path)
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if not path.is_dir()}
+    assert left == {"etc/passwd", "etc/apt/trusted.gpg.d/k"}
+    assert (tmp_path / "tmp").is_dir()
+    assert Path("/etc").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "carried"),
+    [
+        ('Acquire::http::Proxy "http://p:3128";', True),
+        ('Acquire::Check-Valid-Until "false";', True),
+        ('Acquire::https::CAInfo "/x";', True),
+        ('Acquire::IndexTargets::deb::Packages::Optional "0";', False),
+        ('APT::Install-Recommends "1";', False),
+    ],
+)
+def test_an_image_is_fetched_as_the_host_fetches(stack: ModuleType, line: str, carried: bool) -> None:
+    assert bool(stack.SETTINGS.match(line.split(" ")[0])) == carried
+
+
+# what comes over the line to the build host
+
+
+def archive(*members: tuple[bytes, bytes | tarfile.TarInfo]) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", errors="surrogateescape") as tar:
+        for name, content in members:
+            member = content if isinstance(content, tarfile.TarInfo) else tarfile.TarInfo()
+            member.name = os.fsdecode(name)
+            data = b"" if isinstance(content, tarfile.TarInfo) else content
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return file.getvalue()
+
+
+def special(kind: bytes, target: str = "") -> tarfile.TarInfo:
+    member = tarfile.TarInfo()
+    member.type, member.linkname = kind, target
+    return member
+
+
+def unpack(folder: Path, tar: bytes) -> subprocess.CompletedProcess[bytes]:
+    folder.mkdir(mode=0o700)
+    os.chown(folder, USER, USER)
+    argv = [sys.executable, str(ROOT / "providers/slug.unpack.py"), str(USER), f"source={folder}"]
+    return subprocess.run(argv, input=tar, capture_output=True, check=False)
+
+
+@rooted
+def test_names_of_any_bytes_arrive_and_belong_to_the_app(tmp_path: Path) -> None:
+    names = (b"a b/c\nd", b"caf\xe9", "ünï".encode(), b"-rf", b"l" * 150 + b"/" + b"m" * 150)
+    done = unpack(tmp_path / "app", archive(*((b"source/" + name, name) for name in names)))
+    assert done.returncode == 0, done.stderr
+    for name in names:
+        path = os.path.join(os.fsencode(tmp_path), b"app", name)
+        with open(path, "rb") as file:
+            assert file.read() == name
+        assert os.stat(path).st_uid == USER
+
+
+@rooted
+@pytest.mark.parametrize(
+    "members",
+    [
+        [(b"source/../evil", b"x")],
+        [(b"/etc/evil", b"x")],
+        [(b"other/evil", b"x")],
+        [(b"source/dev", special(tarfile.CHRTYPE))],
+        [(b"source/fifo", special(tarfile.FIFOTYPE))],
+        [(b"source/hard", special(tarfile.LNKTYPE, "/etc/passwd"))],
+    ],
+)
+def test_what_has_no_place_in_a_slug_is_refused(tmp_path: Path, members: list[Any]) -> None:
+    assert unpack(tmp_path / "app", archive(*members)).returncode == 2
+    assert not (tmp_path / "evil").exists()
+
+
+@rooted
+def test_no_link_leads_out_of_the_folder(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    done = unpack(
+        tmp_path / "app",
+        archive((b"source/l", special(tarfile.SYMTYPE, str(outside))), (b"source/l/evil", b"x")),
+    )
+    assert done.returncode == 25
+    assert list(outside.iterdir()) == []
+
+
+@rooted
+@pytest.mark.parametrize("kept", [512, 1024, 1536, 2048])
+def test_a_line_that_breaks_between_two_files_does_not_pass_for_the_end(tmp_path: Path, kept: int) -> None:
+    whole = archive((b"source/a", b"a"), (b"source/b", b"b"))
+    assert unpack(tmp_path / "cut", whole[:kept]).returncode in (2, 25)
+    assert unpack(tmp_path / "whole", whole).returncode == 0
+
+
+# the build
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A build host's folders, with a stand-in for the one-off dyno."""
+    module, home = script("slug.build"), tmp_path / "home"
+    monkeypatch.setattr(module, "HOME", home)
+    monkeypatch.setattr(module, "RUN", tmp_path / "run")
+    (home / "bin").mkdir(parents=True)
+    shutil.copy(ROOT / "providers/slug.unpack.py", home / "bin/unpack")
+    app = home / "apps/hello"
+    job = module.Job("hello", "ab12", USER - 1000, 0, {})
+
+    def build(dyno: str, tar: bytes) -> None:
+        (home / "bin/dyno-once").write_text(
+            f"#!/bin/sh\ncat >{tmp_path}/spec\ncd {app}/build || exit 9\n{dyno}\n"
+        )
+        (home / "bin/dyno-once").chmod(0o755)
+        with open(tmp_path / "tar", "wb") as file:
+            file.write(tar)
+        with open(tmp_path / "tar") as file, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdin", file)
+            saved = os.dup(0)
+            os.dup2(file.fileno(), 0)
+            try:
+                module.build(job)
+            finally:
+                os.dup2(saved, 0)
+                os.close(saved)
+                module.sweep(job)
+
+    return SimpleNamespace(module=module, app=app, build=build, run=tmp_path / "run", spec=tmp_path / "spec")
+
+
+INPUT = {"stack": "debian-12", "image": "debian-12.x.build", "buildpacks": ["python"], "detect": True}
+INPUT |= {
+    "address": "10.213.255.254",
+    "memory": 2560,
+    "pids": 4096,
+    "timeout": 900,
+    "env": {"STACK": "debian-12"},
+}
+SOURCE = archive(
+    (b"source/app.py", b"1"), (b"env/KEY", b"hunter2"), (b"build.json", json.dumps(INPUT).encode())
+)
+COMPILED = """
+echo two >slug/app/made
+echo python >result/buildpacks
+printf -- '---\\ndefault_process_types:\\n  web: "run \\\\"me\\\\""\\n  worker: python w.py\\n' >result/release
+"""
+
+
+@rooted
+def test_a_slug_is_whole_under_its_name(host: SimpleNamespace) -> None:
+    host.build(COMPILED, SOURCE)
+    slug = host.app / "slugs/ab12"
+    assert (slug / "app/made").read_text() == "two\n"
+    assert (slug / "app/app.py").stat().st_uid == USER
+    record = json.loads((slug / ".slug.json").read_text())
+    assert record["processes"] == {"web": 'run "me"', "worker": "python w.py"}
+    assert record["buildpacks"] == ["python"]
+    assert record["size"] > 0
+
+
+@rooted
+def test_a_build_runs_in_a_dyno_with_its_folders_and_leaves_no_config_vars(host: SimpleNamespace) -> None:
+    host.build(COMPILED, SOURCE)
+    spec = json.loads(host.spec.read_text())
+    assert {bind["target"] for bind in spec["binds"]} >= {"/app", "/tmp/cache", "/tmp/env", "/tmp/buildpacks"}
+    assert spec["timeout"] == 900
+    assert "hunter2" not in host.spec.read_text()
+    assert not (host.run / "build/hello").exists()
+    assert sorted(path.name for path in host.app.iterdir()) == ["cache", "slugs"]
+
+
+@rooted
+@pytest.mark.parametrize(
+    ("dyno", "status"),
+    [("exit 20", 20), ("exit 21", 21), ("exit 124", 22), ("exit 137", 24), ("exit 125", 25), ("exit 1", 25)],
+)
+def test_a_build_that_fails_says_how_and_leaves_what_was(
+    host: SimpleNamespace, dyno: str, status: int
+) -> None:
+    with pytest.raises(host.module.Failed) as caught:
+        host.build(dyno, SOURCE)
+    assert caught.value.args[0] == status
+    assert sorted(path.name for path in host.app.iterdir()) == ["cache"]
+
+
+@rooted
+def test_a_slug_that_is_too_large_is_not_kept(host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host.module, "LARGEST", 1000)
+    with pytest.raises(host.module.Failed) as caught:
+        host.build(COMPILED + "head -c 5000 /dev/urandom >slug/app/large", SOURCE)
+    assert caught.value.args[0] == 23
+    assert not (host.app / "slugs").exists()
+
+
+@rooted
+def test_a_link_in_place_of_a_result_leads_nowhere(host: SimpleNamespace) -> None:
+    with pytest.raises(OSError, match="symbolic"):
+        host.build(COMPILED + "ln -sf /etc/passwd result/release", SOURCE)
+
+
+@rooted
+def test_a_slug_that_is_there_is_not_built_again(host: SimpleNamespace) -> None:
+    host.build(COMPILED, SOURCE)
+    host.build("exit 21", SOURCE)
+    assert (host.app / "slugs/ab12/app/made").exists()
+
+
+# buildpacks in the dyno
+
+
+@pytest.fixture
+def inside(tmp_path: Path) -> SimpleNamespace:
+    """slug-compile with the dyno's folders in a temporary place."""
+    text = (ROOT / "providers/slug.compile.sh").read_text().replace("/tmp/", f"{tmp_path}/")
+    (tmp_path / "slug-compile").write_text(text.replace(" /app", f" {tmp_path}/app"))
+    for folder in ("app", "cache", "env", "result", "buildpacks"):
+        (tmp_path / folder).mkdir()
+
+    def pack(name: str, **scripts: str) -> None:
+        (tmp_path / "buildpacks" / name / "bin").mkdir(parents=True)
+        for part in ("detect", "compile", "release"):
+            path = tmp_path / "buildpacks" / name / "bin" / part
+            path.write_text(f"#!/bin/sh\n{scripts.get(part, 'true')}\n")
+            path.chmod(0o755)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        argv = ["bash", str(tmp_path / "slug-compile"), *arguments]
+        return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+    return SimpleNamespace(pack=pack, run=run, result=tmp_path / "result", packs=tmp_path / "buildpacks")
+
+
+def test_the_first_buildpack_that_fits_is_used(inside: SimpleNamespace) -> None:
+    inside.pack("no", detect="exit 1")
+    inside.pack("yes", detect="echo Yes")
+    inside.pack("late", compile="echo never")
+    done = inside.run("first", "no", "yes", "late")
+    assert done.returncode == 0
+    assert "-----> Yes app detected" in done.stdout
+    assert "never" not in done.stdout
+    assert (inside.result / "buildpacks").read_text() == "yes\n"
+
+
+def test_later_buildpacks_see_what_earlier_ones_export_and_the_last_decides(inside: SimpleNamespace) -> None:
+    inside.pack("one", compile=f"echo 'export LEFT=here' >{inside.packs}/one/export", release="echo one")
+    inside.pack("two", compile='echo "got $LEFT"', release='echo "two $LEFT"')
+    done = inside.run("all", "one", "two")
+    assert "got here" in done.stdout
+    assert (inside.result / "release").read_text() == "two \n"
+
+
+@pytest.mark.parametrize(
+    ("scripts", "want", "status"),
+    [
+        ({"detect": "exit 1"}, "first", 20),
+        ({"detect": "exit 1"}, "all", 20),
+        ({"compile": "exit 3"}, "first", 21),
+    ],
+)
+def test_a_build_ends_with_our_numbers(
+    inside: SimpleNamespace, scripts: dict[str, str], want: str, status: int
+) -> None:
+    inside.pack("one", **scripts)
+    assert inside.run(want, "one").returncode == status
+
+
+# the Python buildpack
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> SimpleNamespace:
+    """bin/compile on a source of given files."""
+    pack = tmp_path / "pack"
+    shutil.copytree(PACK, pack)
+    folders = {name: tmp_path / name for name in ("app", "cache", "env")}
+
+    def compiled(env: dict[str, str] | None = None, **files: str) -> subprocess.CompletedProcess[str]:
+        shutil.rmtree(folders["app"], ignore_errors=True)
+        for folder in folders.values():
+            folder.mkdir(exist_ok=True)
+        for name, text in files.items():
+            path = folders["app"] / name.replace("__", "/").replace("_dot_", ".")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        for name, value in (env or {}).items():
+            (folders["env"] / name).write_text(value)
+        argv = [str(pack / "bin/compile"), *map(str, folders.values())]
+        quiet = {**os.environ, "STACK": "debian-12", "PIP_NO_INDEX": "1"}
+        return subprocess.run(argv, capture_output=True, text=True, check=False, env=quiet)
+
+    return SimpleNamespace(compiled=compiled, app=folders["app"], pack=pack)
+
+
+def generation() -> str:
+    argv = ["python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_an_app_gets_its_environment_and_the_next_build_takes_it_from_the_cache(
+    python: SimpleNamespace,
+) -> None:
+    first = python.compiled(requirements_dot_txt="", runtime_dot_txt="")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert (python.app / ".heroku/python/bin/python").exists()
+    assert (python.app / ".profile.d/python.sh").exists()
+    assert "cache" not in first.stdout
+    second = python.compiled(requirements_dot_txt="")
+    assert "Restoring packages from the cache" in second.stdout
+    changed = python.compiled(requirements_dot_txt="# another\n")
+    assert "cache" not in changed.stdout
+
+
+def test_hooks_see_config_vars_to_the_last_byte_but_none_that_would_break_the_build(
+    python: SimpleNamespace,
+) -> None:
+    hook = '#!/bin/sh\nprintf "[%s][%s]" "$VALUE" "$PYTHONHOME" >seen\n'
+    env = {"VALUE": "two\nlines 'quoted'\n\n", "PATH": "/nowhere", "PYTHONHOME": "/nowhere", "no-name": "x"}
+    done = python.compiled(env, requirements_dot_txt="", bin__post_compile=hook)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (python.app / "seen").read_text() == "[two\nlines 'quoted'\n\n][]"
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({"app_dot_py": ""}, "No requirements.txt"),
+        ({"requirements_dot_txt": "", "poetry_dot_lock": ""}, "delete poetry.lock"),
+        ({"requirements_dot_txt": "", "venv__pyvenv_dot_cfg": ""}, "git rm -r --cached venv"),
+        ({"requirements_dot_txt": "", "runtime_dot_txt": "python-2.7.18\n"}, "asks for Python 2.7.18"),
+        ({"requirements_dot_txt": "", "bin__pre_compile": "#!/bin/sh\nexit 4\n"}, "bin/pre_compile failed"),
+        ({"requirements_dot_txt": "no-such-package-here==1\n"}, "pip could not install"),
+    ],
+)
+def test_what_cannot_work_is_said_with_what_to_do(
+    python: SimpleNamespace, files: dict[str, str], told: str
+) -> None:
+    done = python.compiled(None, **files)
+    assert done.returncode == 1
+    assert told in done.stdout + done.stderr
+
+
+def test_a_pin_of_the_stacks_own_generation_is_taken(python: SimpleNamespace) -> None:
+    done = python.compiled(requirements_dot_txt="", runtime_dot_txt=f"python-{generation()}.99\n")
+    assert f"asks for {generation()}.99" in done.stdout
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("requirements.txt", 0), ("app.py", 0), ("uv.lock", 0), ("index.html", 1)]
+)
+def test_python_apps_are_told_by_their_files(tmp_path: Path, name: str, status: int) -> None:
+    (tmp_path / name).touch()
+    done = subprocess.run([PACK / "bin/detect", tmp_path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (status, "" if status else "Python\n")
+
+
+@pytest.mark.parametrize(
+    ("limit", "cores", "given", "wanted"),
+    [
+        (512, 2, "", "2"),
+        (1024, 2, "", "4"),
+        (16384, 2, "", "5"),
+        (128, 2, "", "1"),
+        (1024, 2, "9", "9"),
+        (None, 2, "", ""),
+    ],
+)
+def test_web_processes_fit_the_dyno(
+    tmp_path: Path, limit: int | None, cores: int, given: str, wanted: str
+) -> None:
+    if limit:
+        (tmp_path / "memory").mkdir()
+        (tmp_path / "memory/memory.limit_in_bytes").write_text(f"{limit << 20}\n")
+    text = (PACK / "profile.d/WEB_CONCURRENCY.sh").read_text().replace("/sys/fs/cgroup", str(tmp_path))
+    ask = f'nproc() {{ echo {cores}; }}\nWEB_CONCURRENCY={given}\n{text}\necho "$WEB_CONCURRENCY"\n'
+    done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{wanted}\n"
+
+
+def test_every_script_of_the_buildpack_can_be_run() -> None:
+    assert {path.name for path in (PACK / "bin").iterdir() if path.stat().st_mode & stat.S_IXUSR} == {
+        "compile",
+        "detect",
+        "release",
+    }
+
+
+# from the build host to the others
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    """A server over one slug and one image, and a receiver's empty folder."""
+    share, fetch = script("share.serve"), script("share.fetch")
+    here, there = tmp_path / "here", tmp_path / "there"
+    there.mkdir()
+    (here / "apps/hello/slugs/ab12/app/a b").mkdir(parents=True)
+    (here / "apps/hello/slugs/ab12/.slug.json").write_text("{}")
+    (here / "apps/hello/slugs/ab12/app/a b/noise").write_bytes(os.urandom(3 << 20))
+    (here / "apps/hello/slugs/ab12/app/run").symlink_to("/etc/passwd")
+    (here / "stacks/deb.ab12.run/etc").mkdir(parents=True)
+    monkeypatch.setattr(share, "HOME", here)
+    monkeypatch.setattr(fetch, "HOME", there)
+    monkeypatch.setattr(fetch, "PATIENCE", 1)
+    server = share.Server("127.0.0.1", 0, KEY)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+
+    def get(item: str, user: int = USER, key: str = KEY) -> Path:
+        fetch.fetch(server.server_address[:2], item, user, key)
+        return there / item
+
+    yield SimpleNamespace(share=share, fetch=fetch, server=server, get=get, here=here, there=there)
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+SLUG = "apps/hello/slugs/ab12"
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*") if not path.is_dir() or path.suffix)
+
+
+@rooted
+def test_a_slug_arrives_to_the_byte_and_belongs_to_the_app_of_this_host(fleet: SimpleNamespace) -> None:
+    got = fleet.get(SLUG)
+    assert (got / "app/a b/noise").read_bytes() == (fleet.here / SLUG / "app/a b/noise").read_bytes()
+    assert {path.lstat().st_uid for path in (got / "app").rglob("*")} == {USER}
+    assert os.readlink(got / "app/run") == "/etc/passwd"
+    assert [path.stat().st_uid for path in (got, got / ".slug.json")] == [0, 0]
+    assert fleet.get(SLUG) == got
+
+
+@rooted
+def test_an_image_keeps_its_owners(fleet: SimpleNamespace) -> None:
+    os.chown(fleet.here / "stacks/deb.ab12.run/etc", 42, 43)
+    seen = (fleet.get("stacks/deb.ab12.run", 0) / "etc").stat()
+    assert (seen.st_uid, seen.st_gid) == (42, 43)
+
+
+@rooted
+@pytest.mark.parametrize(("item", "key", "status"), [(SLUG, OTHER_KEY, 31), ("apps/hello/slugs/ff", KEY, 32)])
+def test_what_is_refused_leaves_nothing(fleet: SimpleNamespace, item: str, key: str, status: int) -> None:
+    with pytest.raises(fleet.fetch.Failed) as caught:
+        fleet.get(item, key=key)
+    assert caught.value.args[0] == status
+    assert left(fleet.there) == []
+
+
+@rooted
+def test_nothing_outside_the_shared_folders_is_served(fleet: SimpleNamespace) -> None:
+    (fleet.here / "apps/hello/releases").mkdir()
+    for item in ("apps/hello/releases", "apps/hello/slugs/../releases", "stacks"):
+        with pytest.raises(fleet.fetch.Failed) as caught:
+            fleet.get(item)
+        assert caught.value.args[0] == 32
+
+
+@rooted
+def test_what_was_altered_on_the_way_is_never_laid_out(
+    fleet: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, _ = fleet.server.packed(f"/{SLUG}")
+    file.seek(-1, os.SEEK_END)
+    last = file.read(1)
+    file.seek(-1, os.SEEK_END)
+    file.write(bytes([last[0] ^ 1]))
+    file.flush()
+    monkeypatch.setattr(fleet.fetch, "unpack", lambda *_: pytest.fail("laid out"))
+    with pytest.raises(fleet.fetch.Failed) as caught:
+        fleet.get(SLUG)
+    assert caught.value.args[0] == 33
+    assert left(fleet.there) == []
+
+
+@rooted
+def test_a_line_that_breaks_is_taken_up_where_it_broke(
+    fleet: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts, copy = [], shutil.copyfileobj
+
+    def breaking(source: Any, sink: Any, size: int) -> None:
+        starts.append(source.tell())
+        if len(starts) == 1:
+            sink.write(source.read(1 << 20))
+            raise ConnectionResetError
+        copy(source, sink, size)
+
+    monkeypatch.setattr(fleet.share, "shutil", SimpleNamespace(copyfileobj=breaking))
+    assert (fleet.get(SLUG) / ".slug.json").exists()
+    assert starts == [0, 1 << 20]
+
+
+@rooted
+def test_a_server_that_packed_anew_is_asked_from_the_start(
+    fleet: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts, copy = [], shutil.copyfileobj
+
+    def breaking(source: Any, sink: Any, size: int) -> None:
+        starts.append(source.tell())
+        if len(starts) == 1:
+            sink.write(source.read(1 << 20))
+            fleet.server.packs.clear()
+            raise ConnectionResetError
+        copy(source, sink, size)
+
+    monkeypatch.setattr(fleet.share, "shutil", SimpleNamespace(copyfileobj=breaking))
+    assert (fleet.get(SLUG) / ".slug.json").exists()
+    assert starts[-1] == 0
+
+
+@rooted
+def test_what_cannot_be_laid_out_leaves_nothing_and_does_not_hang(
+    fleet: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    full = tmp_path / "tools"
+    full.mkdir()
+    (full / "tar").write_text("#!/bin/sh\nwhile echo 'tar: x: No space left on device' >&2; do :; done\n")
+    (full / "tar").chmod(0o755)
+    fleet.server.packed(f"/{SLUG}")
+    monkeypatch.setenv("PATH", f"{full}:{os.environ['PATH']}")
+    with pytest.raises(fleet.fetch.Failed, match="No space left") as caught:
+        fleet.get(SLUG, user=0)
+    assert caught.value.args[0] == 34
+    assert left(fleet.there) == []
+
+
+@rooted
+def test_a_signal_while_it_is_laid_out_leaves_nothing(
+    fleet: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    slow = tmp_path / "tools"
+    slow.mkdir()
+    (slow / "tar").write_text("#!/bin/sh\nwhile :; do : >$$.$((n += 1)); done\n")
+    (slow / "tar").chmod(0o755)
+    fleet.server.packed(f"/{SLUG}")
+    monkeypatch.setenv("PATH", f"{slow}:{os.environ['PATH']}")
+    before = signal.signal(signal.SIGALRM, fleet.fetch.stopped)
+    signal.setitimer(signal.ITIMER_REAL, 1.0)
+    try:
+        with pytest.raises(SystemExit):
+            fleet.get(SLUG, user=0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert left(fleet.there) == []
+
+
+@rooted
+def test_nobody_there_is_said_after_a_while(fleet: SimpleNamespace) -> None:
+    with pytest.raises(fleet.fetch.Failed) as caught:
+        fleet.fetch.fetch(("127.0.0.1", 1), SLUG, USER, KEY)
+    assert caught.value.args[0] == 30
+    assert left(fleet.there) == []
+
+
+@rooted
+def test_what_goes_over_the_line_tells_nothing(fleet: SimpleNamespace) -> None:
+    (fleet.here / "apps/hello/slugs/ab12/app/plain").write_text("hunter2" * 1000)
+    file, _ = fleet.server.packed(f"/{SLUG}")
+    file.seek(0)
+    sent = file.read()
+    assert b"hunter2" not in sent
+    plain = subprocess.run(["zstd", "-d", "-c"], input=sent, capture_output=True, check=False)
+    assert plain.returncode != 0
+
+
+def test_both_ends_derive_the_same() -> None:
+    share, fetch = script("share.serve"), script("share.fetch")
+    assert share.mac(KEY, "/a") == fetch.mac(KEY, "/a") != share.mac(OTHER_KEY, "/a")
+    assert share.mac(KEY, "/a", io.BytesIO(b"x")) == fetch.mac(KEY, "/a", io.BytesIO(b"x"))
+    assert share.mac(KEY, "/a", io.BytesIO(b"x")) != share.mac(KEY, "/b", io.BytesIO(b"x"))
+    assert len({share.derived(KEY, use) for use in ("cipher", "mac", "request")}) == 3
