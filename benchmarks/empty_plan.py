@@ -17,7 +17,7 @@ from deployer.providers import PROVIDERS
 from deployer.remote import channel
 
 LICENSES = "/usr/share/common-licenses"
-TEN = "Apache-2.0 Artistic BSD GPL-1 GPL-2 GPL-3 LGPL-2 LGPL-2.1 LGPL-3 MPL-2.0".split()
+TEN = ["Apache-2.0", "Artistic", "BSD", "GPL-1", "GPL-2", "GPL-3", "LGPL-2", "LGPL-2.1", "LGPL-3", "MPL-2.0"]
 """Ten files that every Debian has with the same bytes."""
 
 

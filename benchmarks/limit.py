@@ -21,7 +21,9 @@ def look(host: Mapping[str, Any], line: str, stdin: str) -> dict[str, Any]:
     with paramiko.SSHClient() as client:
         client.load_host_keys(host["known_hosts"])
         client.set_missing_host_key_policy(paramiko.RejectPolicy())
-        client.connect(host["address"], host["port"], host["user"], key_filename=host["key"], allow_agent=False)
+        client.connect(
+            host["address"], host["port"], host["user"], key_filename=host["key"], allow_agent=False
+        )
         sent, output, _ = client.exec_command(line)
         sent.write(stdin)
         sent.channel.shutdown_write()

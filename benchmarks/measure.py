@@ -70,10 +70,21 @@ def fleet(folder: Path) -> dict[str, Any]:
 
 def places(fleet: Mapping[str, Any]) -> list[dict[str, Any]]:
     """How to reach each host, as plain words for a program of its own."""
-    ssh = {"user": "root", "port": 22, "key": None, "known_hosts": "~/.ssh/known_hosts", **fleet.get("ssh", {})}
+    ssh = {
+        "user": "root",
+        "port": 22,
+        "key": None,
+        "known_hosts": "~/.ssh/known_hosts",
+        **fleet.get("ssh", {}),
+    }
     ssh["known_hosts"] = str(Path(ssh["known_hosts"]).expanduser())
     return [
-        {**ssh, "name": name, "address": host["address"], **{k: host[k] for k in ("port", "user", "key") if k in host}}
+        {
+            **ssh,
+            "name": name,
+            "address": host["address"],
+            **{k: host[k] for k in ("port", "user", "key") if k in host},
+        }
         for name, host in sorted(fleet["hosts"].items())
     ]
 
@@ -83,7 +94,9 @@ def client(place: Mapping[str, Any]) -> paramiko.SSHClient:
     found = paramiko.SSHClient()
     found.load_host_keys(place["known_hosts"])
     found.set_missing_host_key_policy(paramiko.RejectPolicy())
-    found.connect(place["address"], place["port"], place["user"], key_filename=place["key"], allow_agent=False)
+    found.connect(
+        place["address"], place["port"], place["user"], key_filename=place["key"], allow_agent=False
+    )
     return found
 
 

@@ -28,7 +28,7 @@ def _run(debug: bool) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 1  # the reader left: whatever was being done is not known to be finished
     except Exception as error:
         if debug:
             raise
@@ -53,19 +53,16 @@ def _show(error: Exception) -> None:
 
 
 def _unforeseen(error: Exception) -> Exception:
-    from click import ClickException
-    from click.exceptions import Abort
+    import typer
 
     from deployer.problems import DeployerError, Problem
 
-    if isinstance(error, Abort):
+    if isinstance(error, typer.Abort):
         return DeployerError(
             Problem("cancelled; nothing was changed", hint="run the command again when ready")
         )
-    if isinstance(error, ClickException):
-        return DeployerError(
-            Problem(error.format_message(), hint="deploy --help shows every command and flag")
-        )
+    if callable(message := getattr(error, "format_message", None)):  # a usage error of typer's
+        return DeployerError(Problem(message(), hint="deploy --help shows every command and flag"))
     name = type(error).__name__
     return DeployerError(
         Problem(f"an error of the deployer's own: {name}: {error}", hint="run it again with --debug")

@@ -56,8 +56,8 @@ def build_world(spec: Spec, sight: Sight) -> World:
     config = {**spec.config, **{n: Text(keys.generated[n], secret=True) for n in spec.generated}}
     if lacking := source.missing(spec, platform=tuple(config)):
         raise InputError(lacking)
-    if foreign := _foreign(spec):
-        raise InputError(foreign)
+    if problems := (*_foreign(spec), *_unmanned(sight)):
+        raise InputError(problems)
     build = _build(spec)
     records = releases.seen(app, facts.values())
     release = _release(spec, build, releases.digests(config, keys.seal), records)
@@ -94,6 +94,17 @@ def _foreign(spec: Spec) -> list[Problem]:
     hint = f"there are {', '.join(sorted(ours))}; leave `buildpacks` out to have the fitting one chosen"
     where = spec.where("app.json", "/buildpacks")
     return [Problem(f"there is no buildpack {name!r} here", where, hint=hint) for name in named]
+
+
+def _unmanned(sight: Sight) -> list[Problem]:
+    """Roles that no host is left for, after --without."""
+    held = {role for host in sight.hosts for role in host.roles}
+    hint = "give the role to a host that is there, or leave another one out"
+    return [
+        Problem(f"no host with the role {role} is left", hint=hint)
+        for role in ("build", "dynos", "logplex")
+        if role not in held
+    ]
 
 
 def _build(spec: Spec) -> Build:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from fleets import fleet
+from test_cases import labelled
 
 from deployer import source
 from deployer.source import data
 from deployer.views import text
-from fleets import fleet
-from test_cases import labelled
 
 EXAMPLES = sorted(file.parent for file in data.folder("schemas").parent.glob("examples/*/Procfile"))
 FLEET = """{"hosts": {

@@ -6,13 +6,13 @@ import json
 import re
 from typing import Any
 
+from fleets import ALL, Fleet, fleet, in_order, spec
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from machine import DYNOS, Machine
 
 from deployer.model import Fetch, Plan, Put, Send, Sh
 from deployer.views import text
-from fleets import ALL, Fleet, fleet, in_order, spec
-from machine import DYNOS, Machine
 
 often = settings(max_examples=25, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 
@@ -43,7 +43,9 @@ def document(plan: Plan) -> str:
 def argv(plan: Plan) -> list[str]:
     acts = [step.act for _, step in in_order(plan)]
     words = [word for act in acts if isinstance(act, Sh | Send) for word in act.argv]
-    return words + [a.path for a in acts if isinstance(a, Put)] + [a.item for a in acts if isinstance(a, Fetch)]
+    return (
+        words + [a.path for a in acts if isinstance(a, Put)] + [a.item for a in acts if isinstance(a, Fetch)]
+    )
 
 
 def seen_with(history: list[dict[str, Any]]) -> Fleet:
@@ -95,7 +97,9 @@ def test_a_killed_apply_leaves_its_remainder(history: list[dict[str, Any]], step
 def test_the_fleet_runs_the_formation_and_serves_it(history: list[dict[str, Any]]) -> None:
     seen, last = seen_with(history), history[-1]
     release = seen.plan(spec(**last)).release
-    wanted = {f"hello.{kind}.{n}.{release}" for kind, count in last["scale"].items() for n in range(1, count + 1)}
+    wanted = {
+        f"hello.{kind}.{n}.{release}" for kind, count in last["scale"].items() for n in range(1, count + 1)
+    }
     running = [(key, m) for m in seen.machines.values() if m.name in last["hosts"] for key in m.dynos()]
     assert sorted(key for key, _ in running) == sorted(wanted)
     assert all("dynos" in last["hosts"][machine.name] for _, machine in running)
@@ -104,7 +108,9 @@ def test_the_fleet_runs_the_formation_and_serves_it(history: list[dict[str, Any]
         if "router" in words:
             upstreams = served(seen.machines[name])
             assert upstreams.keys() == web
-            assert {key: behind(seen, address) for key, address in upstreams.items()} == {key: key for key in web}
+            assert {key: behind(seen, address) for key, address in upstreams.items()} == {
+                key: key for key in web
+            }
 
 
 @often
@@ -138,7 +144,9 @@ def test_equal_inputs_give_equal_bytes(history: list[dict[str, Any]]) -> None:
 def test_scaling_moves_nothing_that_stays(history: list[dict[str, Any]]) -> None:
     seen, last = seen_with(history), history[-1]
     more = last | {"scale": {kind: count + 1 for kind, count in last["scale"].items()}}
-    dynos = [c for c in seen.plan(spec(**more), only="lxc").changes if c.address.split("/")[2].startswith("hello.")]
+    dynos = [
+        c for c in seen.plan(spec(**more), only="lxc").changes if c.address.split("/")[2].startswith("hello.")
+    ]
     assert [c.action for c in dynos] == ["create", "create"]
 
 
@@ -150,7 +158,9 @@ def test_destroy_leaves_nothing_of_the_app(history: list[dict[str, Any]]) -> Non
     assert seen.gone(last).empty
     for name in history[-1]["hosts"]:
         machine = seen.machines[name]
-        assert [p for p in (*machine.files, *machine.folders) if "hello" in p and not p.startswith("/run/")] == []
+        assert [
+            p for p in (*machine.files, *machine.folders) if "hello" in p and not p.startswith("/run/")
+        ] == []
         assert [t for t in machine.tables if "hello" in t] == []
 
 
@@ -179,6 +189,8 @@ def test_secrets_are_in_no_plan(history: list[dict[str, Any]], odd: str) -> None
     assert [where for where in shown if WORD in where or made in where] == []
     assert [word for word in argv(plan) if WORD in word] == []
     seen.run(plan)
-    holders = {path: file[1] for m in seen.machines.values() for path, file in m.files.items() if WORD in file[0]}
+    holders = {
+        path: file[1] for m in seen.machines.values() for path, file in m.files.items() if WORD in file[0]
+    }
     assert holders
     assert set(holders.values()) == {0o600}

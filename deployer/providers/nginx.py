@@ -83,7 +83,9 @@ class NginxProvider:
         if isinstance(want, Mesh) and have is not None:
             if differs == {"loaded"}:
                 return "the running nginx has not taken the file in"
-            return "other dynos to serve" if "upstreams" in differs else "changed on the host"
+            if "upstreams" in differs:
+                return "other dynos to serve"
+            return "its definition changed" if "loaded" in differs else "changed on the host"
         return plain_cause(want, have, differs)
 
 

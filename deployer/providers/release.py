@@ -150,6 +150,8 @@ class ReleaseProvider:
             return want.release.why
         if want is None and isinstance(have, RecordSeen) and world.release:
             return "older than the releases that are kept"
+        if isinstance(want, AppWanted) and have is not None:
+            return "the fleet has other hosts now"
         return plain_cause(want, have, differs)
 
 

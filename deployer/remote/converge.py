@@ -59,7 +59,9 @@ def converge(links: Links, plan: Plan, tell: Tell) -> Run:
 
 def _steps(plan: Plan, host: str, stage: Stage) -> list[tuple[str, Step]]:
     """The host's steps at a stage; a step that is marked so runs once, however many changes ask for it."""
-    steps = [(c.address, s) for c in plan.changes if c.host == host for s in c.steps if s.stage == stage]
+    backwards = stage == Stage.RETIRE  # dynos stop before what they stand on goes, and records come last
+    changes = plan.changes[::-1] if backwards else plan.changes
+    steps = [(c.address, s) for c in changes if c.host == host for s in c.steps if s.stage == stage]
     return [
         pair for i, pair in enumerate(steps) if not (pair[1].once and pair[1] in [s for _, s in steps[:i]])
     ]

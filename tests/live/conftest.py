@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HELLO = ROOT / "examples" / "hello"
-SECRET = "planted-Ω-'quoted'-\"secret\"-7741"
+SECRET = "zq7x-Ω-'quoted'-\"secret\"-7741"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
+from fleets import ALL, fleet, spec
 from jsonschema import Draft202012Validator
 
 from deployer import planner
@@ -19,7 +20,6 @@ from deployer.model import Event, Stage
 from deployer.providers import PROVIDERS
 from deployer.remote import channel
 from deployer.source import data
-from fleets import ALL, fleet, spec
 
 KINDS = ("plan", "event", "facts")
 
@@ -106,7 +106,9 @@ def test_what_the_probe_prints_is_what_its_schema_says() -> None:
     """The real probe, on this machine, asked for all that a plan asks for."""
     probe = Path(channel.__file__).with_name("probe.py")
     request = json.dumps(planner.probe(PROVIDERS, "hello").as_dict())
-    done = subprocess.run([sys.executable, str(probe)], input=request, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, str(probe)], input=request, capture_output=True, text=True, check=True
+    )
     document = json.loads(done.stdout)
     assert list(validator("facts").iter_errors(document)) == []
     assert read("here", document).memory > 0
@@ -117,6 +119,8 @@ def test_the_machine_of_the_tests_speaks_as_the_probe_does() -> None:
     seen.apply(spec())
     document = seen.machines["one"].document(planner.probe(PROVIDERS, "hello"))
     assert list(validator("facts").iter_errors(document)) == []
-    assert all(document[key] for key in ("files", "texts", "private", "folders", "units", "tables", "answers"))
+    assert all(
+        document[key] for key in ("files", "texts", "private", "folders", "units", "tables", "answers")
+    )
     document["files"]["/etc/x"] = {"sha": "no digest", "mode": 420, "owner": "root:root"}
     assert not validator("facts").is_valid(document)
