@@ -8,11 +8,11 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from measure import DEPLOY, HERE, arguments, client, fleet, in_turn, places, timed
+from measure import DEPLOY, HERE, arguments, client, in_turn, places, timed
 
-from deployer import planner
+from deployer import planner, source
+from deployer.fleet import Fleet
 from deployer.providers import PROVIDERS
 from deployer.remote import channel
 
@@ -26,12 +26,12 @@ def main() -> None:
     said = timed((DEPLOY, "plan", "-C", str(given.folder)))[1]
     if not said.startswith("No changes."):
         sys.exit(f"the plan is not empty: {said}")
-    described = fleet(given.folder)
+    fleet = source.load(given.folder, None).fleet
     with tempfile.TemporaryDirectory() as folder:
-        work = _work(Path(folder), described)
-        os.environ["BENCH"] = _resources(Path(folder), described)
+        work = _work(Path(folder), fleet)
+        os.environ["BENCH"] = _resources(Path(folder), fleet)
         found = in_turn(_programs(given.folder, work), given.runs)
-    print(_line(found, len(described["hosts"]), given.runs))
+    print(_line(found, len(fleet.hosts), given.runs))
 
 
 def _programs(folder: Path, work: str) -> dict[str, tuple[str, ...]]:
@@ -44,10 +44,10 @@ def _programs(folder: Path, work: str) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _work(folder: Path, described: Mapping[str, Any]) -> str:
+def _work(folder: Path, fleet: Fleet) -> str:
     """The limit's whole work: it runs the deployer's own line and script with the deployer's own request."""
-    hosts = places(described)
-    request = json.dumps(planner.probe(PROVIDERS, described["app"]).as_dict())
+    hosts = places(fleet)
+    request = json.dumps(planner.probe(PROVIDERS, fleet.app).as_dict())
     work = {
         "hosts": hosts,
         "line": channel.python_line(hosts[0]["user"]),
@@ -57,9 +57,9 @@ def _work(folder: Path, described: Mapping[str, Any]) -> str:
     return str(folder / "work.json")
 
 
-def _resources(folder: Path, described: Mapping[str, Any]) -> str:
+def _resources(folder: Path, fleet: Fleet) -> str:
     """What pyinfra22/ reads: the hosts, and ten local files that equal those on the hosts."""
-    hosts = places(described)
+    hosts = places(fleet)
     with client(hosts[0]) as link, link.open_sftp() as sftp:
         for name in TEN:
             sftp.get(f"{LICENSES}/{name}", str(folder / name))

@@ -14,6 +14,9 @@ from typing import Any
 
 import paramiko
 
+from deployer.fleet import Fleet
+from deployer.remote.known import known_hosts
+
 HERE = Path(__file__).parent
 DEPLOY = str(Path(sys.executable).with_name("deploy"))
 
@@ -58,34 +61,19 @@ def _median_word(rows: Iterable[tuple[float, str]]) -> str:
         return words[-1]
 
 
-def fleet(folder: Path) -> dict[str, Any]:
-    """fleet.json with every host's `address`, `user` and `port`, and absolute paths of key and known hosts."""
-    found: dict[str, Any] = json.loads((folder / "fleet.json").read_text())
-    ssh = found.get("ssh", {})
-    for name in ("key", "known_hosts"):
-        if name in ssh:
-            ssh[name] = str((folder / Path(ssh[name]).expanduser()).resolve())
-    return found
-
-
-def places(fleet: Mapping[str, Any]) -> list[dict[str, Any]]:
+def places(fleet: Fleet) -> list[dict[str, Any]]:
     """How to reach each host, as plain words for a program of its own."""
-    ssh = {
-        "user": "root",
-        "port": 22,
-        "key": None,
-        "known_hosts": "~/.ssh/known_hosts",
-        **fleet.get("ssh", {}),
-    }
-    ssh["known_hosts"] = str(Path(ssh["known_hosts"]).expanduser())
+    keys = str(known_hosts(fleet.known_hosts))
     return [
         {
-            **ssh,
-            "name": name,
-            "address": host["address"],
-            **{k: host[k] for k in ("port", "user", "key") if k in host},
+            "name": h.name,
+            "address": h.address,
+            "port": h.port,
+            "user": h.user,
+            "key": h.key,
+            "known_hosts": keys,
         }
-        for name, host in sorted(fleet["hosts"].items())
+        for h in fleet.hosts
     ]
 
 

@@ -102,7 +102,7 @@ def _unmanned(sight: Sight) -> list[Problem]:
     hint = "give the role to a host that is there, or leave another one out"
     return [
         Problem(f"no host with the role {role} is left", hint=hint)
-        for role in ("build", "dynos", "logplex")
+        for role in ("build", "dynos")
         if role not in held
     ]
 

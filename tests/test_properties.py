@@ -130,7 +130,7 @@ def test_new_dynos_serve_before_old_ones_go(roles: dict[str, str], history: list
 @given(histories)
 def test_equal_inputs_give_equal_bytes(history: list[dict[str, Any]]) -> None:
     seen = seen_with(history[:-1])
-    backwards = {
+    backwards: dict[str, Any] = {
         key: dict(reversed(value.items())) if isinstance(value, dict) and key != "hosts" else value
         for key, value in history[-1].items()
     }

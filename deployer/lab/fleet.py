@@ -10,7 +10,6 @@ from typing import Any
 from deployer.lab import layout, machine
 from deployer.problems import InputError, Problem, Where
 
-SCHEMA = "https://deployer.dev/schemas/fleet.schema.json"
 HINT = "put it right, or name another folder"
 ROLES = {"box-1": ["router", "dynos", "logplex", "build", "data"], "box-2": ["router", "dynos"]}
 
@@ -54,7 +53,7 @@ def merged(before: dict[str, Any], names: list[str], key: str, known_hosts: str)
 
 def _with(before: dict[str, Any], hosts: object, key: str, known_hosts: str) -> dict[str, Any]:
     ssh = before.get("ssh", {}) | {"user": "root", "key": key, "known_hosts": known_hosts}
-    return {"$schema": SCHEMA} | before | {"hosts": hosts, "ssh": ssh}
+    return before | {"hosts": hosts, "ssh": ssh}
 
 
 def _host(name: str, before: dict[str, Any]) -> dict[str, Any]:

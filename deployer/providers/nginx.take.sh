@@ -19,12 +19,14 @@ systemctl is-active -q nginx || { systemctl restart nginx && exit 0 || exit 41; 
 master=$(cat /run/nginx.pid)
 workers() { cat "/proc/$master/task/$master/children"; }
 old=$(workers)
+# Between starting new workers and closing old ones nginx waits 100 ms, in which both choose dynos.
+closing() { for pid in $old; do [ ! -e "/proc/$pid" ] || grep -qa 'shutting down' "/proc/$pid/cmdline" || return 1; done; }
 systemctl reload nginx
 i=0
 while [ $i -lt 100 ]; do
 	new=
 	for pid in $(workers); do case " $old " in *" $pid "*) ;; *) new=$pid ;; esac; done
-	[ -z "$new" ] || exit 0
+	if [ -n "$new" ] && closing; then exit 0; fi
 	sleep 0.05
 	i=$((i + 1))
 done
