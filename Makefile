@@ -2,7 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-LAB := .deployer/demo
+LAB := .deployer/hello
 
 .PHONY: demo test check live bench clean
 demo: $(READY)

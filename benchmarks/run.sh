@@ -1,0 +1,11 @@
+#!/bin/sh
+# All measures, one line each: benchmarks/run.sh FOLDER, the folder of an app that is deployed and in sync.
+set -eu
+here=$(dirname "$0")
+folder=${1:-.deployer/demo}
+python=${PYTHON:-python3}
+echo "$(date -u +%F), $(uname -sr), $(nproc) cores"
+"$python" "$here/help.py"
+for measure in empty_plan memory dyno_start wire; do
+    "$python" "$here/$measure.py" -C "$folder"
+done
