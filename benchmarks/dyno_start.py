@@ -9,7 +9,7 @@ from typing import Any
 import bench_app
 from measure import arguments, on_host, places
 
-from deployer import engine, source, status
+from deployer import sight, source, status
 
 
 def main() -> None:
@@ -27,9 +27,9 @@ def main() -> None:
 def _home(made: Path) -> dict[str, Any]:
     """The host that the one web dyno landed on."""
     spec = source.load(made, None)
-    sight = engine.look(spec)
-    sight.links.close()
-    (dyno,) = status.dynos(spec.fleet.app, sight.facts)
+    seen = sight.look(spec)
+    seen.links.close()
+    (dyno,) = status.dynos(spec.fleet.app, seen.facts)
     return next(p for p in places(spec.fleet) if p["name"] == dyno["host"])
 
 

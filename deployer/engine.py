@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from deployer import placement, planner, releases, source
+from deployer import obstacles, placement, planner, releases, source
 from deployer.build.slug import Build, Buildpack
 from deployer.facts import Facts
 from deployer.failure import failure
@@ -56,7 +56,7 @@ def build_world(spec: Spec, sight: Sight) -> World:
     config = {**spec.config, **{n: Text(keys.generated[n], secret=True) for n in spec.generated}}
     if lacking := source.missing(spec, platform=tuple(config)):
         raise InputError(lacking)
-    if problems := (*_foreign(spec), *_unmanned(sight)):
+    if problems := obstacles.found(spec, sight.hosts, facts):
         raise InputError(problems)
     build = _build(spec)
     records = releases.seen(app, facts.values())
@@ -85,26 +85,6 @@ def _keys(spec: Spec, facts: Mapping[str, Facts]) -> Keys:
     known = releases.seen_keys(spec.fleet.app, facts.values()) or Keys(secrets.token_hex(32), {})
     made = {n: known.generated.get(n) or secrets.token_hex(32) for n in spec.generated}
     return Keys(known.seal, {**known.generated, **made})
-
-
-def _foreign(spec: Spec) -> list[Problem]:
-    """Buildpacks that the app names and that are not ours: never a silent other one."""
-    ours = {name for name, _ in buildpacks()}
-    named = [p for p in spec.app.buildpacks if p.removeprefix("heroku/").lower() not in ours]
-    hint = f"there are {', '.join(sorted(ours))}; leave `buildpacks` out to have the fitting one chosen"
-    where = spec.where("app.json", "/buildpacks")
-    return [Problem(f"there is no buildpack {name!r} here", where, hint=hint) for name in named]
-
-
-def _unmanned(sight: Sight) -> list[Problem]:
-    """Roles that no host is left for, after --without."""
-    held = {role for host in sight.hosts for role in host.roles}
-    hint = "give the role to a host that is there, or leave another one out"
-    return [
-        Problem(f"no host with the role {role} is left", hint=hint)
-        for role in ("build", "dynos")
-        if role not in held
-    ]
 
 
 def _build(spec: Spec) -> Build:

@@ -17,7 +17,7 @@ import pytest
 from fleets import Fleet, fleet, in_order, spec
 from machine import Machine
 
-from deployer.model import Plan
+from deployer.model import Plan, Sh
 from deployer.providers import PROVIDERS
 from deployer.views import text
 
@@ -82,8 +82,13 @@ def lines(plan: Plan) -> list[str]:
 
 
 def steps(plan: Plan) -> list[str]:
+    """`STAGE host: words`, the host where there are several; `< content` where a command gets some."""
     several = len(plan.hosts) > 1
-    return [f"{step.stage.name} {f'{host}: ' if several else ''}{step.say}" for host, step in in_order(plan)]
+    return [
+        f"{step.stage.name} {f'{host}: ' if several else ''}{step.say}"
+        + (" < content" if isinstance(step.act, Sh) and step.act.stdin else "")
+        for host, step in in_order(plan)
+    ]
 
 
 def labelled(said: list[str]) -> list[str]:

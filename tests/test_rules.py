@@ -17,7 +17,7 @@ LAYERS = (
     ("app", "fleet", "stacks", "spec", "build", "world", "diff"),
     ("releases", "placement", "providers", "planner", "status"),
     ("remote", "views", "source", "lab"),
-    ("sight",),
+    ("sight", "obstacles"),
     ("failure",),
     ("engine",),
     ("cli",),

@@ -1,0 +1,60 @@
+"""What stands in the way of a deployment on these hosts, found before anything is planned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from deployer.facts import Facts
+from deployer.fleet import Host
+from deployer.problems import Problem, Where
+from deployer.providers.rsyslog import RELP_PORT
+from deployer.source.buildpacks import buildpacks
+from deployer.spec import Spec
+
+NEEDED_MB = 1500
+"""Free disk for packages, an image and a slug on a host that has none yet."""
+PORTS = {"router": (80, "nginx"), "logplex": (RELP_PORT, "rsyslogd")}
+"""The port that a role needs, and the process that may hold it."""
+
+
+def found(spec: Spec, hosts: tuple[Host, ...], facts: Mapping[str, Facts]) -> tuple[Problem, ...]:
+    """All obstacles at once: foreign buildpacks, roles without a host, taken ports, full disks."""
+    here = [problem for host in hosts for problem in _on(host, facts[host.name])]
+    return (*_foreign(spec), *_unmanned(hosts), *here)
+
+
+def _foreign(spec: Spec) -> Iterator[Problem]:
+    """Buildpacks that the app names and that are not ours: never a silent other one."""
+    ours = {name for name, _ in buildpacks()}
+    hint = f"there are {', '.join(sorted(ours))}; leave `buildpacks` out to have the fitting one chosen"
+    for name in spec.app.buildpacks:
+        if name.removeprefix("heroku/").lower() not in ours:
+            yield Problem(
+                f"there is no buildpack {name!r} here", spec.where("app.json", "/buildpacks"), hint=hint
+            )
+
+
+def _unmanned(hosts: tuple[Host, ...]) -> Iterator[Problem]:
+    """Roles that no host is left for, after --without."""
+    hint = "give the role to a host that is there, or leave another one out"
+    for role in ("build", "dynos"):
+        if not any(role in host.roles for host in hosts):
+            yield Problem(f"no host with the role {role} is left", hint=hint)
+
+
+def _on(host: Host, facts: Facts) -> Iterator[Problem]:
+    where = Where(f"{host.name}/{host.address}")
+    for role, (port, owner) in sorted(PORTS.items()):
+        holder = facts.listeners.get(port, owner)
+        if role in host.roles and holder not in (owner, ""):
+            hint = f"stop {holder} on {host.name}, or take the role {role} from it"
+            yield Problem(
+                f"port {port} of {host.name}, which a {role} needs, is taken by {holder}", where, hint=hint
+            )
+    if "dynos" in host.roles and facts.python and facts.disk_free < NEEDED_MB and not _has_image(facts):
+        hint = f"free at least {NEEDED_MB} MB under /var/lib"
+        yield Problem(f"{host.name} has only {facts.disk_free} MB of disk left", where, hint=hint)
+
+
+def _has_image(facts: Facts) -> bool:
+    return any(folder.endswith(".run") for folder in facts.folders)
