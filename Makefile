@@ -9,7 +9,7 @@ demo: $(READY)
 	@DEPLOY=$(BIN)/deploy sh examples/demo.sh $(LAB)
 
 test: $(READY) check
-	$(BIN)/pytest --ignore=tests/live
+	$(BIN)/pytest
 	$(MAKE) live
 
 check: $(READY)
@@ -18,7 +18,7 @@ check: $(READY)
 	$(BIN)/mypy
 
 live: $(READY)
-	$(BIN)/pytest tests/live -x -v
+	$(BIN)/pytest tests/live -m live -v
 
 bench: $(READY)
 	@DEPLOY=$(BIN)/deploy PYTHON=$(BIN)/python sh benchmarks/run.sh

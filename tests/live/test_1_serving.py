@@ -8,6 +8,8 @@ import time
 import pytest
 from conftest import SECRET, Shop
 
+pytestmark = pytest.mark.live
+
 ROUTERS = ("10.77.0.11", "10.77.0.12")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from conftest import Shop
 
+pytestmark = pytest.mark.live
+
 KEY = "$(ls /var/lib/deployer/dynos | grep hello.{} | head -1)"
 WEB2 = f"deployer.dyno@{KEY.format('web.2')}.service"
 WORKER = f"deployer.dyno@{KEY.format('worker.1')}.service"

@@ -8,6 +8,8 @@ import time
 import pytest
 from conftest import Shop
 
+pytestmark = pytest.mark.live
+
 WRONG = "import sys\nprint('no such luck', flush=True)\nsys.exit(3)\n"
 
 

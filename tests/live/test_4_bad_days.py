@@ -6,9 +6,12 @@ import json
 import subprocess
 import time
 
+import pytest
 from conftest import Shop
 
 from deployer import lab
+
+pytestmark = pytest.mark.live
 
 
 def test_an_unreachable_host_is_named_and_nothing_is_changed(shop: Shop) -> None:
