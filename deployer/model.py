@@ -191,6 +191,16 @@ class Plan:
         """Equal for equal changes, whoever plans and whenever; secrets are not in it."""
         return sha(json.dumps([c.as_dict() for c in self.changes], sort_keys=True))
 
+    def steps(self, host: str, stage: Stage) -> tuple[tuple[str, Step], ...]:
+        """A host's steps at a stage, in their order, each with the address of its change.
+
+        RETIRE runs backwards: dynos stop before what they stand on goes, and records come last.
+        """
+        changes = self.changes[::-1] if stage == Stage.RETIRE else self.changes
+        steps = [(c.address, s) for c in changes if c.host == host for s in c.steps if s.stage == stage]
+        shared = [s for _, s in steps]
+        return tuple(pair for i, pair in enumerate(steps) if not (pair[1].once and pair[1] in shared[:i]))
+
     def count(self, action: Action) -> int:
         return sum(c.action == action for c in self.changes)
 

@@ -94,11 +94,7 @@ class Fleet:
 def in_order(plan: Plan) -> Iterator[tuple[str, Step]]:
     for stage in Stage:
         for host in plan.hosts:
-            done: list[Step] = []
-            for step in (s for c in plan.changes if c.host == host for s in c.steps if s.stage == stage):
-                if not (step.once and step in done):
-                    done.append(step)
-                    yield host, step
+            yield from ((host, step) for _, step in plan.steps(host, stage))
 
 
 def fleet() -> Fleet:

@@ -29,6 +29,8 @@ TAIL = 12
 BLOCK = 1 << 16
 
 Tell = Callable[[Event], None]
+Work = dict[str, tuple[tuple[str, Step], ...]]
+"""Steps of one stage by host, each with the address of its change."""
 
 
 @dataclass
@@ -51,23 +53,13 @@ def converge(links: Links, plan: Plan, tell: Tell) -> Run:
     """Run every stage that has something to do; the first that fails anywhere is the last."""
     run = Run(links, plan, tell)
     for stage in Stage:
-        work = {host: _steps(plan, host, stage) for host in links.open}
+        work = {host: plan.steps(host, stage) for host in links.open}
         if any(work.values()) and not run.failed:
             _stage(run, stage, work)
     return run
 
 
-def _steps(plan: Plan, host: str, stage: Stage) -> list[tuple[str, Step]]:
-    """The host's steps at a stage; a step that is marked so runs once, however many changes ask for it."""
-    backwards = stage == Stage.RETIRE  # dynos stop before what they stand on goes, and records come last
-    changes = plan.changes[::-1] if backwards else plan.changes
-    steps = [(c.address, s) for c in changes if c.host == host for s in c.steps if s.stage == stage]
-    return [
-        pair for i, pair in enumerate(steps) if not (pair[1].once and pair[1] in [s for _, s in steps[:i]])
-    ]
-
-
-def _stage(run: Run, stage: Stage, work: dict[str, list[tuple[str, Step]]]) -> None:
+def _stage(run: Run, stage: Stage, work: Work) -> None:
     run.stage = stage
     run.event("stage", say=stage.name, detail={"hosts": sorted(h for h in work if work[h])})
     sources = sorted({s.act.source for steps in work.values() for _, s in steps if isinstance(s.act, Fetch)})
@@ -75,7 +67,7 @@ def _stage(run: Run, stage: Stage, work: dict[str, list[tuple[str, Step]]]) -> N
         _run(run, stage, work)
 
 
-def _run(run: Run, stage: Stage, work: dict[str, list[tuple[str, Step]]]) -> None:
+def _run(run: Run, stage: Stage, work: Work) -> None:
     state = run.links.state
     _forget(run.links)
     add_op(state, _operation, run, stage, work)
@@ -99,15 +91,13 @@ def _forget(links: Links) -> None:
 
 
 @operation()
-def _operation(
-    run: Run, stage: Stage, work: dict[str, list[tuple[str, Step]]]
-) -> Generator[FunctionCommand, None, None]:
+def _operation(run: Run, stage: Stage, work: Work) -> Generator[FunctionCommand, None, None]:
     """One stage of the deployer's plan."""
     yield FunctionCommand(_on_host, (run, work), {})
 
 
-def _on_host(state: Any, host: Any, run: Run, work: dict[str, list[tuple[str, Step]]]) -> bool:
-    steps = work.get(host.name, [])
+def _on_host(state: Any, host: Any, run: Run, work: Work) -> bool:
+    steps = work.get(host.name, ())
     if not steps:
         return True
     try:
@@ -119,7 +109,7 @@ def _on_host(state: Any, host: Any, run: Run, work: dict[str, list[tuple[str, St
     return problem is None
 
 
-def _send(run: Run, host: str, steps: list[tuple[str, Step]]) -> Problem | None:
+def _send(run: Run, host: str, steps: tuple[tuple[str, Step], ...]) -> Problem | None:
     bodies = [_body(run, step.act) for _, step in steps]
     header = json.dumps([_order(step.act, size) for (_, step), (size, _) in zip(steps, bodies, strict=True)])
     stdin = _stream(header, [blocks for _, blocks in bodies])
@@ -174,7 +164,7 @@ def _packed(file: BinaryIO) -> tuple[int, Iterable[bytes]]:
 class _Listener:
     """What a host says while it works, turned into events; secrets in it are blotted out."""
 
-    def __init__(self, run: Run, host: str, steps: list[tuple[str, Step]]) -> None:
+    def __init__(self, run: Run, host: str, steps: tuple[tuple[str, Step], ...]) -> None:
         self.run, self.host, self.steps = run, host, steps
         self.problem: Problem | None = None
         self.tail: list[str] = []
@@ -238,5 +228,5 @@ class _sharing:  # noqa: N801  (reads as a statement: with _sharing(...))
 
     def _sh(self, name: str, argv: tuple[str, ...], stdin: Text | None) -> None:
         step = Step(Stage.SHIP, "share images and slugs with the other hosts", Sh(argv, stdin))
-        if problem := _send(self.run, name, [("share", step)]):
+        if problem := _send(self.run, name, (("share", step),)):
             self.run.failed[name] = problem
