@@ -16,7 +16,6 @@ from deployer.providers.host import BIN
 from deployer.world import World
 
 SITE = "/etc/nginx/conf.d/deployer.{}.conf"
-BASE = "/etc/nginx/conf.d/deployer.conf"
 DROP_IN = "/etc/systemd/system/nginx.service.d/deployer.conf"
 LOADED = "/run/deployer/nginx.loaded"
 _SERVER = re.compile(r"^\tserver (\S+) .*; # (\S+)$", re.M)
@@ -51,7 +50,6 @@ class NginxProvider:
         reload = (Sh(("systemctl", "daemon-reload")), Sh(("systemctl", "reload-or-restart", "nginx")))
         said = "have nginx take it in"
         yield parts.File(DROP_IN, Text(packaged("nginx.loaded.conf")), after=reload, say_after=said)
-        yield parts.File(BASE, Text(packaged("nginx.base.conf")), after=reload, say_after=said)
         yield parts.Unit("nginx.service")
         if world.release:
             yield _mesh(world)
@@ -59,13 +57,13 @@ class NginxProvider:
     def probe(self, app: str) -> Probe:
         site = SITE.format(app)
         return Probe(
-            files=frozenset({site, BASE, DROP_IN}),
+            files=frozenset({site, DROP_IN}),
             texts=frozenset({site, LOADED}),
             units=frozenset({"nginx.service"}),
         )
 
     def observe(self, app: str, facts: Facts) -> Iterator[Any]:
-        yield from parts.see_files(facts, (BASE, DROP_IN))
+        yield from parts.see_files(facts, (DROP_IN,))
         yield from parts.see_units(facts, ["nginx.service"])
         site = SITE.format(app)
         if config := facts.sha(site):
