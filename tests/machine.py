@@ -150,7 +150,7 @@ class Machine:
                 self.remove(path)
             case ("systemctl", "enable", unit):
                 self.unit(unit).enabled = "enabled"
-            case ("systemctl", "restart", unit):
+            case ("systemctl", "restart" | "start", unit):
                 self.start(unit)
             case ("systemctl", "reload-or-restart", "nginx"):
                 self.start("nginx.service")

@@ -50,9 +50,10 @@ class NginxProvider:
         reload = (Sh(("systemctl", "daemon-reload")), Sh(("systemctl", "reload-or-restart", "nginx")))
         said = "have nginx take it in"
         yield parts.File(DROP_IN, Text(packaged("nginx.loaded.conf")), after=reload, say_after=said)
-        yield parts.Unit("nginx.service")
         if world.release:
             yield _mesh(world)
+        # After the mesh: a file of ours that keeps nginx from starting is mended first.
+        yield parts.Unit("nginx.service", stage=Stage.ROUTE)
 
     def probe(self, app: str) -> Probe:
         site = SITE.format(app)

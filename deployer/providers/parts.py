@@ -133,7 +133,7 @@ def start(unit: Unit, differs: frozenset[str]) -> Iterator[Step]:
     if "enabled" in differs:
         yield systemctl("enable", unit.name, stage=unit.stage, say=f"enable {unit.name}")
     if "active" in differs:
-        yield systemctl("restart", unit.name, stage=unit.stage, say=f"start {unit.name}")
+        yield systemctl("start", unit.name, stage=unit.stage, say=f"start {unit.name}")
 
 
 def converge(
