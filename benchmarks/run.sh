@@ -2,7 +2,7 @@
 # All measures, one line each: benchmarks/run.sh FOLDER, the folder of an app that is deployed and in sync.
 set -eu
 here=$(dirname "$0")
-folder=${1:-.deployer/demo}
+folder=${1:-.deployer/hello}
 python=${PYTHON:-python3}
 echo "$(date -u +%F), $(uname -sr), $(nproc) cores"
 "$python" "$here/help.py"
