@@ -17,7 +17,7 @@ CASES = {
     "a deleted nginx file": ("box-1", f"rm {SITE}", ["create nginx/box-1/hello: config loaded upstreams[*"]),
     "a lost reload": (
         "box-1",
-        "sed -i s/^./0/ /run/deployer/nginx.loaded",
+        "sed -i s/^../zz/ /run/deployer/nginx.loaded",
         ["update nginx/box-1/hello: loaded"],
     ),
     "a stopped dyno": ("box-2", f"systemctl stop {WEB2}", ["update lxc/box-2/hello.web.2.*: running"]),
