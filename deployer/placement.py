@@ -13,11 +13,11 @@ from deployer.app import App
 from deployer.facts import Facts
 from deployer.fleet import Fleet, Host, Size
 from deployer.problems import InputError, Problem, Where
+from deployer.releases import APPS
 from deployer.world import Release, Seat
 
 WEB, RELEASE = "web", "release"
 DYNOS = "/var/lib/deployer/dynos"
-APPS = "/var/lib/deployer/apps"
 FIRST_PORT, LAST_PORT = 20000, 29999
 FIRST_BASE, SLOTS, IDS = 0x70000000, 4096, 65536
 """User namespaces lie above the ids that Debian's users and systemd's containers take."""

@@ -125,10 +125,6 @@ def systemctl(verb: str, *words: str, stage: Stage, say: str, timeout: int = 120
     return Step(stage, say, Sh(("systemctl", verb, *words), timeout=timeout))
 
 
-def daemon_reload(stage: Stage) -> Step:
-    return systemctl("daemon-reload", stage=stage, say="let systemd read its units again")
-
-
 def start(unit: Unit, differs: frozenset[str]) -> Iterator[Step]:
     if "enabled" in differs:
         yield systemctl("enable", unit.name, stage=unit.stage, say=f"enable {unit.name}")
