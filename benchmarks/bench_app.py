@@ -19,7 +19,7 @@ NAME = "bench"
 
 
 @contextmanager
-def folder(beside: Path) -> Iterator[Path]:
+def folder(beside: Path, app: Path = HERE / "app") -> Iterator[Path]:
     """`app/` with a fleet.json of the same hosts; whatever was applied from it is destroyed at the end."""
     fleet = source.load(beside, None).fleet
     hosts = {p["name"]: {k: p[k] for k in ("address", "port", "user", "key") if p[k]} for p in places(fleet)}
@@ -27,7 +27,7 @@ def folder(beside: Path) -> Iterator[Path]:
         hosts[host.name]["roles"] = sorted(host.roles)
     with tempfile.TemporaryDirectory() as place:
         made = Path(place) / NAME
-        shutil.copytree(HERE / "app", made)
+        shutil.copytree(app, made)
         known = {"known_hosts": places(fleet)[0]["known_hosts"]}
         document = {"app": NAME, "domains": ["bench.invalid"], "hosts": hosts, "ssh": known}
         (made / "fleet.json").write_text(json.dumps(document))

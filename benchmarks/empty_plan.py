@@ -35,7 +35,8 @@ def main() -> None:
 
 
 def _programs(folder: Path, work: str) -> dict[str, tuple[str, ...]]:
-    pyinfra = (str(Path(sys.executable).with_name("pyinfra")), "--dry", "-y")
+    # without --dry it would ask, with --yes it would not even look for differences
+    pyinfra = (str(Path(sys.executable).with_name("pyinfra")), "--dry")
     return {
         "deploy": (DEPLOY, "plan", "-C", str(folder)),
         "limit": (sys.executable, str(HERE / "limit.py"), work),

@@ -8,6 +8,8 @@ import sys
 
 def main() -> None:
     """Exit codes are the table of docs/architecture.md; a traceback only with --debug."""
+    # pydantic would look through every installed package for plugins; we have none
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")

@@ -5,134 +5,18 @@ The CLI and the pipeline step call these and nothing below them.
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-from deployer import obstacles, placement, planner, releases, source
-from deployer.build.slug import Build, Buildpack
-from deployer.facts import Facts
+from deployer import planner
+from deployer.decision import Decided, decide, gone
+from deployer.events import Tell
 from deployer.failure import failure
-from deployer.model import Event, Plan, Text
-from deployer.problems import (
-    InputError,
-    Problem,
-    StalePlanError,
-    UnsettledError,
-)
+from deployer.model import Change, Plan, Sh, Stage, Step
+from deployer.problems import DeployerError, Problem, StalePlanError, UnsettledError
 from deployer.providers import PROVIDERS
-from deployer.releases import Keys
+from deployer.releases import APPS
 from deployer.sight import Sight, look_again
-from deployer.source.buildpacks import buildpacks, commit
 from deployer.spec import Spec
-from deployer.world import Release, World
-
-if TYPE_CHECKING:
-    pass
-
-Tell = Callable[[Event], None]
-
-
-@dataclass(frozen=True)
-class Decided:
-    """A plan and the world it leads to."""
-
-    plan: Plan
-    world: World
-
-
-def decide(spec: Spec, sight: Sight) -> Decided:
-    """The World that the spec asks for, and what differs from it."""
-    world = build_world(spec, sight)
-    return Decided(planner.plan(world, PROVIDERS, sight.notes), world)
-
-
-def build_world(spec: Spec, sight: Sight) -> World:
-    """Pure but for fresh randomness where the app has no keys yet. Raises InputError."""
-    app, facts = spec.fleet.app, sight.facts
-    keys = _keys(spec, facts)
-    config = {**spec.config, **{n: Text(keys.generated[n], secret=True) for n in spec.generated}}
-    if lacking := source.missing(spec, platform=tuple(config)):
-        raise InputError(lacking)
-    if problems := obstacles.found(spec, sight.hosts, facts):
-        raise InputError(problems)
-    build = _build(spec)
-    records = releases.seen(app, facts.values())
-    release = _release(spec, build, releases.digests(config, keys.seal), records)
-    return World(
-        app=app,
-        hosts=sight.hosts,
-        facts=facts,
-        stack=spec.stack,
-        release=release,
-        records=releases.kept(records, release),
-        seats=placement.seats(spec.app, spec.fleet, sight.hosts, facts, release),
-        base=placement.base(app, facts),
-        network=spec.fleet.dyno_network,
-        domains=spec.fleet.domains,
-        allow=spec.fleet.allow,
-        keys=keys.text(),
-        sealed=releases.seen_keys(app, facts.values()) is not None,
-        env=releases.env_file(config),
-        config=config,
-        build=build,
-    )
-
-
-def _keys(spec: Spec, facts: Mapping[str, Facts]) -> Keys:
-    known = releases.seen_keys(spec.fleet.app, facts.values()) or Keys(secrets.token_hex(32), {})
-    made = {n: known.generated.get(n) or secrets.token_hex(32) for n in spec.generated}
-    return Keys(known.seal, {**known.generated, **made})
-
-
-def _build(spec: Spec) -> Build:
-    packs = tuple(Buildpack(name, tree) for name, tree in buildpacks())
-    return Build(
-        source=spec.tree,
-        source_sha=spec.source_sha,
-        stack=spec.stack,
-        buildpacks=packs,
-        detect=True,
-        source_version=commit(spec.folder),
-    )
-
-
-def _release(spec: Spec, build: Build, config: Mapping[str, str], records: Mapping[int, Release]) -> Release:
-    from deployer.remote.holding import who
-
-    wanted = Release(
-        number=0,
-        slug=build.digest,
-        stack=f"{spec.stack.name}.{spec.stack.digest}",
-        processes=dict(sorted(spec.app.processes.items())),
-        config=config,
-        commit=build.source_version[:8],
-    )
-    before = releases.current(records)
-    wanted = replace(wanted, why=releases.why(wanted, before), who=who(), when=_now())
-    return releases.decide(wanted, records)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def gone(sight: Sight, spec: Spec) -> World:
-    """The world without the app: what destroy leads to."""
-    return World(
-        app=spec.fleet.app,
-        hosts=sight.hosts,
-        facts=sight.facts,
-        stack=spec.stack,
-        release=None,
-        records=(),
-        seats=(),
-        base=0,
-        network=spec.fleet.dyno_network,
-        allow=spec.fleet.allow,
-    )
 
 
 def apply(spec: Spec, sight: Sight, agreed: Plan, tell: Tell, lock_wait: int = 0) -> Decided:
@@ -151,6 +35,30 @@ def destroy(spec: Spec, sight: Sight, agreed: Plan, tell: Tell, lock_wait: int =
         return Decided(planner.plan(world, PROVIDERS), world)
 
     return _apply(spec, sight, agreed, tell, lock_wait, nothing)
+
+
+def build(spec: Spec, sight: Sight, agreed: Plan, tell: Tell, lock_wait: int = 0) -> Decided:
+    """Only what makes the slug, on the build host; nothing that serves is touched."""
+    return _apply(spec, sight, agreed, tell, lock_wait, lambda s: building(spec, s))
+
+
+def building(spec: Spec, sight: Sight) -> Decided:
+    """The part of the whole plan that ends with the slug on the build host."""
+    todo = decide(spec, sight)
+    return Decided(todo.plan.until(todo.world.builder.name, Stage.BUILD), todo.world)
+
+
+def purge_cache(spec: Spec, sight: Sight, tell: Tell) -> None:
+    """Have the next build begin with nothing (Heroku contract 7.3)."""
+    from deployer.remote.converge import converge
+
+    host = spec.fleet.with_role("build")[0].name
+    argv = ("rm", "-rf", "--one-file-system", "--", f"{APPS}/{spec.fleet.app}/cache")
+    step = Step(Stage.PREPARE, "purge the build cache", Sh(argv))
+    change = Change(f"slug/{host}/cache", "delete", host, "asked for", (), (step,))
+    run = converge(sight.links, Plan(spec.fleet.app, "", (change,), 0, (host,)), tell)
+    if run.failed:
+        raise DeployerError(run.failed.values())
 
 
 def _apply(
@@ -172,7 +80,7 @@ def _apply(
 def _act(spec: Spec, sight: Sight, todo: Decided, tell: Tell, decided: Callable[[Sight], Decided]) -> Decided:
     from deployer.remote.converge import converge
 
-    run = converge(sight.links, todo.plan, tell)
+    run = converge(sight.links, todo.plan, tell, (todo.world.config or {}).values())
     run.event("look", say="look again")
     after = look_again(sight, spec)
     if run.failed:

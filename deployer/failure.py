@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from deployer import placement, planner, releases
-from deployer.model import Event, Stage
+from deployer.events import Tell
+from deployer.model import Stage
 from deployer.problems import DeployerError, PartlyAppliedError, Problem, ReleaseFailedError
 from deployer.providers import PROVIDERS
 from deployer.world import Release, Seat, World
 
 if TYPE_CHECKING:
-    from deployer.engine import Decided
+    from deployer.decision import Decided
     from deployer.remote.converge import Run
     from deployer.sight import Sight
 
-Tell = Callable[[Event], None]
 DECISIVE = (Stage.BUILD, Stage.RELEASE, Stage.START)
 """Where it is the release that fails, and not a host or its network."""
 UNDONE_BY = ("release", "slug", "lxc", "nginx", "nftables")
@@ -54,10 +53,11 @@ def _restore(sight: Sight, world: World, failed: Release, tell: Tell) -> None:
         seats=_old_seats(sight, world, old),
         build=None,
         env=None,
+        tasks=(),
     )
     undo = planner.plan(back, PROVIDERS)
     only = tuple(c for c in undo.changes if c.address.split("/")[0] in UNDONE_BY)
-    converge(sight.links, replace(undo, changes=only), tell)
+    converge(sight.links, replace(undo, changes=only), tell, (world.config or {}).values())
 
 
 def _old_seats(sight: Sight, world: World, old: Release | None) -> tuple[Seat, ...]:

@@ -132,6 +132,7 @@ class Fleet(Value):
     formation: dict[str, Scale] = {}
     config: dict[str, Source] = {}
     known_hosts: str | None = Field(default=None, json_schema_extra={"file": "ssh.known_hosts"})
+    stack_updates: str = ""
     dyno_network: str = "10.213.0.0/16"
     allow: tuple[str, ...] = ()
 

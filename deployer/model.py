@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, Literal
@@ -26,12 +25,13 @@ class Stage(IntEnum):
     RELEASE = 6
     START = 7
     ROUTE = 8
-    RETIRE = 9
+    POSTDEPLOY = 9
+    RETIRE = 10
 
 
-def sha(content: str | bytes) -> str:
+def sha(content: str) -> str:
     """SHA-256 in hex, the way the probe hashes bytes on disk."""
-    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,8 @@ class Fetch:
     address: str
     uid: int | None = None
     """Owner of what arrives, for a slug; None keeps root."""
+    into: str = ""
+    """Its name here, where that is another one."""
     timeout: int = 900
 
 
@@ -137,6 +139,8 @@ class Step:
     act: Act
     once: bool = False
     """Shared by several changes of a host: it runs for the first of them."""
+    live: bool = False
+    """Its output is for the user, line by line as it comes."""
 
 
 @dataclass(frozen=True)
@@ -198,8 +202,16 @@ class Plan:
         """
         changes = self.changes[::-1] if stage == Stage.RETIRE else self.changes
         steps = [(c.address, s) for c in changes if c.host == host for s in c.steps if s.stage == stage]
-        shared = [s for _, s in steps]
-        return tuple(pair for i, pair in enumerate(steps) if not (pair[1].once and pair[1] in shared[:i]))
+        return tuple(
+            (a, s) for i, (a, s) in enumerate(steps) if not s.once or s not in [t for _, t in steps[:i]]
+        )
+
+    def until(self, host: str, last: Stage) -> Plan:
+        """What of the plan one host does up to a stage, and nothing of what comes after."""
+        mine = ((c, tuple(s for s in c.steps if s.stage <= last)) for c in self.changes if c.host == host)
+        return replace(
+            self, changes=tuple(replace(c, steps=steps) for c, steps in mine if steps), hosts=(host,)
+        )
 
     def count(self, action: Action) -> int:
         return sum(c.action == action for c in self.changes)
@@ -220,20 +232,3 @@ class Plan:
     def summary(self) -> dict[str, int]:
         actions: tuple[Action, ...] = ("create", "update", "delete")
         return {a: self.count(a) for a in actions} | {"in_sync": self.in_sync, "hosts": len(self.hosts)}
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened while a plan ran; views draw it, nothing else does."""
-
-    kind: Literal["stage", "start", "line", "ok", "failed", "skipped", "look", "lock", "done"]
-    host: str = ""
-    address: str = ""
-    say: str = ""
-    detail: Mapping[str, Any] = field(default_factory=dict)
-    elapsed: float = 0.0
-    """Seconds since the run began."""
-
-    def as_dict(self) -> dict[str, Any]:
-        public = {"event": self.kind, "host": self.host, "address": self.address, "say": self.say}
-        return public | {"elapsed": round(self.elapsed, 2)} | dict(self.detail)

@@ -8,8 +8,6 @@ from deployer.facts import Facts
 from deployer.fleet import Host
 from deployer.problems import Problem, Where
 from deployer.providers.rsyslog import RELP_PORT
-from deployer.source.buildpacks import buildpacks
-from deployer.spec import Spec
 
 NEEDED_MB = 1500
 """Free disk for packages, an image and a slug on a host that has none yet."""
@@ -17,21 +15,10 @@ PORTS = {"router": (80, "nginx"), "logplex": (RELP_PORT, "rsyslogd")}
 """The port that a role needs, and the process that may hold it."""
 
 
-def found(spec: Spec, hosts: tuple[Host, ...], facts: Mapping[str, Facts]) -> tuple[Problem, ...]:
-    """All obstacles at once: foreign buildpacks, roles without a host, taken ports, full disks."""
+def found(hosts: tuple[Host, ...], facts: Mapping[str, Facts]) -> tuple[Problem, ...]:
+    """All obstacles at once: roles without a host, taken ports, full disks."""
     here = [problem for host in hosts for problem in _on(host, facts[host.name])]
-    return (*_foreign(spec), *_unmanned(hosts), *here)
-
-
-def _foreign(spec: Spec) -> Iterator[Problem]:
-    """Buildpacks that the app names and that are not ours: never a silent other one."""
-    ours = {name for name, _ in buildpacks()}
-    hint = f"there are {', '.join(sorted(ours))}; leave `buildpacks` out to have the fitting one chosen"
-    for name in spec.app.buildpacks:
-        if name.removeprefix("heroku/").lower() not in ours:
-            yield Problem(
-                f"there is no buildpack {name!r} here", spec.where("app.json", "/buildpacks"), hint=hint
-            )
+    return (*_unmanned(hosts), *here)
 
 
 def _unmanned(hosts: tuple[Host, ...]) -> Iterator[Problem]:

@@ -53,9 +53,14 @@ def formation(app: App, fleet: Fleet) -> dict[str, tuple[int, Size]]:
     for kind in sorted(set(app.processes) - {RELEASE}):
         scale = scales.get(kind)
         quantity = scale.quantity if scale else int(kind == WEB)
-        size = (scale.size if scale else None) or fleet.default_size
-        found[kind] = (quantity, fleet.sizes[size])
+        found[kind] = (quantity, size_of(kind, app, fleet))
     return found
+
+
+def size_of(kind: str, app: App, fleet: Fleet) -> Size:
+    """The size of a process type's dynos: fleet.json over app.json over the fleet's default."""
+    scale = {**app.formation, **fleet.formation}.get(kind)
+    return fleet.sizes[(scale.size if scale else None) or fleet.default_size]
 
 
 def seats(

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import shlex
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -53,10 +54,24 @@ def _keyed(seal: str, value: str) -> str:
     return hmac.new(seal.encode(), value.encode(), hashlib.sha256).hexdigest()[:12]
 
 
-def env_file(config: Mapping[str, Text]) -> Text:
-    """Assignments for bash that keep newlines, quotes and any UTF-8 of the values."""
-    lines = (f"export {name}={shlex.quote(config[name].reveal())}\n" for name in sorted(config))
-    return Text("".join(lines), secret=True)
+def env_file(config: Mapping[str, Text], metadata: Mapping[str, str]) -> Text:
+    """Assignments for bash that keep newlines, quotes and any UTF-8 of the values; the user's come last."""
+    ours = ((name, metadata[name]) for name in sorted(metadata))
+    pairs = (*ours, *((name, config[name].reveal()) for name in sorted(config)))
+    return Text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in pairs), secret=True)
+
+
+def metadata(app: str, release: Release) -> dict[str, str]:
+    """What each dyno of a release is told about it (Heroku contract 3.3)."""
+    return {
+        "HEROKU_APP_ID": str(uuid.uuid5(uuid.NAMESPACE_DNS, app)),
+        "HEROKU_APP_NAME": app,
+        "HEROKU_BUILD_COMMIT": release.commit,
+        "HEROKU_RELEASE_CREATED_AT": release.when.replace("+00:00", "Z"),
+        "HEROKU_RELEASE_VERSION": release.name,
+        "HEROKU_SLUG_COMMIT": release.commit,
+        "HEROKU_SLUG_DESCRIPTION": f"Deploy {release.commit[:8] or release.slug[:8]}",
+    }
 
 
 def seen(app: str, facts: Iterable[Facts]) -> dict[int, Release]:
@@ -97,8 +112,10 @@ def kept(records: Mapping[int, Release], release: Release | None) -> tuple[Relea
 
 def why(wanted: Release, before: Release | None) -> str:
     """One line for the list of releases, in Heroku's words where it has them (contract, 7.2)."""
-    if before is None or before.slug != wanted.slug or before.stack != wanted.stack:
-        return f"Deploy {wanted.commit or wanted.slug[:8]}"
+    if before is None or before.slug != wanted.slug:
+        return f"Deploy {wanted.commit[:8] or wanted.slug[:8]}"
+    if before.stack != wanted.stack:
+        return f"Update the stack to {wanted.stack}"
     changed = [n for n in sorted(wanted.config) if before.config.get(n) != wanted.config[n]]
     gone = sorted(before.config.keys() - wanted.config.keys())
     if changed or gone:

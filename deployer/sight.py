@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from deployer import planner, releases
-from deployer.facts import Facts
+from deployer.facts import Facts, Probe
 from deployer.fleet import Host
 from deployer.problems import Problem, UnreachableError
 from deployer.providers import PROVIDERS
@@ -84,3 +84,11 @@ def look_again(sight: Sight, spec: Spec) -> Sight:
 
     seen = observe(sight.links, planner.probe(PROVIDERS, spec.fleet.app))
     return replace(sight, facts=seen.facts, hosts=tuple(h for h in sight.hosts if h.name in seen.facts))
+
+
+def read(sight: Sight, path: str) -> str | None:
+    """A text of ours on the first host that has it, up to 1 MB."""
+    from deployer.remote.observe import observe
+
+    seen = observe(sight.links, Probe(texts=frozenset({path}))).facts
+    return next((seen[name].texts[path] for name in sorted(seen) if path in seen[name].texts), None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deployer.app import App
+from deployer.build.packs import Buildpack, Elsewhere
 from deployer.fleet import Fleet
 from deployer.model import Text, Tree
 from deployer.problems import Problem, Where
@@ -29,6 +30,11 @@ class Spec:
     """Names with `generator: "secret"` and no value: made once, then kept on the hosts."""
     tree: Tree = field(repr=False)
     folder: Path
+    buildpacks: tuple[Buildpack | Elsewhere, ...] = ()
+    slug: str = ""
+    """One that was built before, to be released in place of what the source would become."""
+    defaults: Mapping[str, str] | None = None
+    """Process types that the last buildpack brings; None where only a build can tell."""
     warnings: tuple[Problem, ...] = ()
     where: Callable[[str, str], Where] = field(
         default=lambda file, pointer: Where(file, pointer=pointer), repr=False, compare=False

@@ -18,12 +18,21 @@ class Stack(Value):
     run: tuple[str, ...] = ()
     build: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    updates: str = ""
+    """The day, as an ISO date, whose security updates the images hold; "" for the day they are made."""
+
+    @property
+    def definition(self) -> str:
+        """12 hex digits that change with what apps can count on; a slug is built for it."""
+        return self._digest({"name", "suite", "run", "build"})
 
     @property
     def digest(self) -> str:
         """12 hex digits that change with whatever changes the image."""
-        image = self.model_dump(include={"name", "suite", "run", "build"})
-        return sha(json.dumps(image, sort_keys=True))[:12]
+        return self._digest({"name", "suite", "run", "build", "updates"}) if self.updates else self.definition
+
+    def _digest(self, fields: set[str]) -> str:
+        return sha(json.dumps(self.model_dump(include=fields), sort_keys=True))[:12]
 
 
 def named(name: str, stacks: Iterable[Stack]) -> Stack | None:

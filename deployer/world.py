@@ -9,7 +9,7 @@ from typing import Any, Literal
 from deployer.build.slug import Build
 from deployer.facts import Facts
 from deployer.fleet import Host
-from deployer.model import Text
+from deployer.model import Stage, Text
 from deployer.stacks import Stack
 
 Outcome = Literal["pending", "succeeded", "failed"]
@@ -92,6 +92,17 @@ class Seat:
 
 
 @dataclass(frozen=True)
+class Task:
+    """A command of the app that runs once, in a dyno of its own, at its stage of an apply."""
+
+    name: str
+    stage: Stage
+    command: str
+    memory: int
+    pids: int
+
+
+@dataclass(frozen=True)
 class World:
     """What should be: the app on its fleet, with every name, port and address chosen."""
 
@@ -115,6 +126,8 @@ class World:
     config: Mapping[str, Text] | None = None
     build: Build | None = None
     """How the current slug is made; None where only what is there may be used."""
+    tasks: tuple[Task, ...] = ()
+    """What the release that is not live yet still has to run."""
 
     def seats_on(self, host: str) -> tuple[Seat, ...]:
         return tuple(seat for seat in self.seats if seat.host == host)

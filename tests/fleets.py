@@ -9,14 +9,14 @@ from typing import Any
 
 from machine import Machine
 
-from deployer import engine, planner
+from deployer import decision, planner
 from deployer.app import load_app
 from deployer.facts import Facts
 from deployer.fleet import Host, load_fleet
 from deployer.model import Entry, Plan, Stage, Step, Text, Tree, sha
 from deployer.providers import PROVIDERS
 from deployer.sight import Sight, departing
-from deployer.source import data
+from deployer.source import buildpacks, data
 from deployer.spec import Spec
 from deployer.world import World
 
@@ -32,6 +32,8 @@ def spec(
     source: str = "one",
     app: str = "hello",
     generated: tuple[str, ...] = (),
+    postdeploy: str | None = None,
+    slug: str = "",
     **fleet: Any,
 ) -> Spec:
     """What files of these words would ask for. `hosts` maps names to roles; host n has the address 192.0.2.n."""
@@ -43,13 +45,16 @@ def spec(
     formation = {kind: {"quantity": quantity} for kind, quantity in (scale or {}).items()}
     tree = Tree(Path("/app"), (Entry(b"app.py", 0o100644, sha(source), size=len(source)),))
     return Spec(
-        app=load_app({}, dict(processes)),
+        app=load_app({"scripts": {"postdeploy": postdeploy}} if postdeploy else {}, dict(processes)),
         fleet=load_fleet({"hosts": rows, "formation": formation, **fleet}, app),
-        stack=data.stack("debian-12"),
+        stack=data.stack("debian-12").model_copy(update={"updates": fleet.get("stack_updates", "")}),
         config={name: Text(value, secret=True) for name, value in (config or {}).items()},
         generated=generated,
         tree=tree,
         folder=Path("/"),
+        slug=slug,
+        buildpacks=(buildpacks.own("python"),),
+        defaults={},
     )
 
 
@@ -73,14 +78,14 @@ class Fleet:
         return {host.name: self.machines[host.name].look(probe) for host in hosts}
 
     def world(self, wanted: Spec) -> World:
-        return engine.build_world(wanted, self.sight(wanted))
+        return decision.build_world(wanted, self.sight(wanted))
 
     def plan(self, wanted: Spec, only: str | None = None) -> Plan:
         providers = [p for p in PROVIDERS if only in (None, p.name)]
         return planner.plan(self.world(wanted), providers)
 
     def gone(self, wanted: Spec) -> Plan:
-        return planner.plan(engine.gone(self.sight(wanted), wanted), PROVIDERS)
+        return planner.plan(decision.gone(self.sight(wanted), wanted), PROVIDERS)
 
     def run(self, plan: Plan, stop_after: int | None = None) -> None:
         """Stage by stage on all machines, as converge does; `stop_after` steps somebody pulls the plug."""

@@ -20,6 +20,8 @@ DYNOS, APPS, STACKS = ("/var/lib/deployer/" + name for name in ("dynos", "apps",
 UNITS = "/etc/systemd/system/"
 SITES, WALLS = "/etc/nginx/conf.d/", "/etc/deployer/nftables/"
 ON, OFF = ("active", "running"), ("inactive", "dead")
+WRITTEN: dict[str, dict[str, Any]] = {}
+"""What the maker of a slug has written down, for those that fetch it: they do so under its name."""
 
 
 class Refused(Exception):
@@ -48,6 +50,10 @@ class Machine:
     listeners: dict[int, str] = field(default_factory=dict)
     deaf: set[str] = field(default_factory=set)
     """Dynos that run and do not accept."""
+    ran: list[str] = field(default_factory=list)
+    """Commands that ran once, in dynos of their own."""
+    release: str = ""
+    """What bin/release of the last buildpack prints in a build here."""
 
     # what it shows
 
@@ -129,13 +135,22 @@ class Machine:
             case Send():
                 app, digest = act.argv[1:3]
                 self.needs_script(act.argv[0])
-                self.needs(f"{STACKS}/" + json.loads(dict(act.texts)["build.json"].reveal())["image"])
-                self.folders.add(f"{APPS}/{app}/slugs/{digest}")
+                order = json.loads(dict(act.texts)["build.json"].reveal())
+                self.needs(f"{STACKS}/{order['image']}")
+                self.hold(f"{APPS}/{app}/slugs/{digest}", {**order, "release": self.release, "procfile": ""})
             case Fetch():
                 self.needs_script(f"{BIN}/fetch")
-                self.folders.add(f"/var/lib/deployer/{act.item}")
+                path = f"/var/lib/deployer/{act.into or act.item}"
+                self.hold(path, WRITTEN.get(f"/var/lib/deployer/{act.item}"))
             case Sh():
                 self.sh(act.argv, act.stdin or Text(""))
+
+    def hold(self, folder: str, record: dict[str, Any] | None) -> None:
+        """An image or a slug, with what was written down about it where it was made."""
+        self.folders.add(folder)
+        if record:
+            WRITTEN[folder] = record
+            self.write(f"{folder}/.slug.json", json.dumps(record, sort_keys=True))
 
     def write(self, path: str, content: str, mode: int = 0o644, owner: str = "root:root") -> None:
         self.files[path] = (content, mode, owner)
@@ -162,6 +177,11 @@ class Machine:
                 pass
             case ("nft", "-f", "-"):
                 self.tables.pop(stdin.reveal().split()[2], None)
+            case ("flock", _, program) if program == f"{BIN}/dyno-once":
+                self.needs_script(program)
+                order = json.loads(stdin.reveal())
+                self.needs(*order["lower"], order["env_file"])
+                self.ran.append(order["command"])
             case (program, *words) if program.startswith(BIN):
                 self.needs_script(program)
                 self.script(program.removeprefix(f"{BIN}/"), words, stdin)

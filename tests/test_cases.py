@@ -17,6 +17,7 @@ import pytest
 from fleets import Fleet, fleet, in_order, spec
 from machine import Machine
 
+from deployer import decision
 from deployer.model import Plan, Sh
 from deployer.providers import PROVIDERS
 from deployer.views import text
@@ -72,7 +73,14 @@ def planned(case: dict[str, Any], provider: str) -> Plan:
         whole = seen.gone(spec(**case["before"][-1]))
         changes = tuple(c for c in whole.changes if c.address.startswith(f"{provider}/"))
         return Plan(whole.app, whole.release, changes, 0, whole.hosts)
-    return seen.plan(spec(**case["world"]), only=provider)
+    return seen.plan(spec(**(case["world"] | promoted(case))), only=provider)
+
+
+def promoted(case: dict[str, Any]) -> dict[str, str]:
+    """`"slug": true` is the slug of the last world before."""
+    if not case["world"].get("slug"):
+        return {}
+    return {"slug": decision.build_of(spec(**case["before"][-1])).digest}
 
 
 def lines(plan: Plan) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from deployer.build.packs import meant
 from deployer.problems import Problem
 from deployer.source.files import manifest
 
@@ -61,6 +62,13 @@ def test_a_procfile_loads_or_says_why_not(source: Path, tmp_path: Path) -> None:
     found = errors(source, "Procfile", tmp_path)
     assert agrees(found, source), found
     assert found or manifest(tmp_path).app.processes
+
+
+@pytest.mark.parametrize("source", files("appjson") + files("oddities/appjson"), ids=lambda path: path.name)
+def test_every_buildpack_in_the_wild_is_understood(source: Path, tmp_path: Path) -> None:
+    shutil.copyfile(source, tmp_path / "app.json")
+    words = manifest(tmp_path).app.buildpacks
+    assert [word for word in words if meant(word) is None] == []
 
 
 @pytest.mark.parametrize("source", files("negative"), ids=lambda path: path.name)

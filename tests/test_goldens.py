@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from deployer import source
 from deployer.source import data
 from deployer.views import text
 
-EXAMPLES = sorted(file.parent for file in data.folder("schemas").parent.glob("examples/*/Procfile"))
+EXAMPLES = sorted(file.parent for file in data.folder("schemas").parent.glob("examples/*/app.json"))
 FLEET = """{"hosts": {
   "box-1": {"address": "203.0.113.1", "roles": ["router", "dynos", "logplex", "build", "data"]},
   "box-2": {"address": "203.0.113.2", "roles": ["router", "dynos"]}
@@ -32,10 +33,7 @@ def test_the_first_plan_of_an_example(example: Path, update: bool, tmp_path: Pat
 def _with_a_fleet(example: Path, scratch: Path) -> Path:
     """The example as it is, and a fleet of its own where it has none; the golden is no part of the app."""
     folder = scratch / example.name
-    folder.mkdir()
-    for file in example.iterdir():
-        if file.is_file() and file.name != "plan.txt":
-            (folder / file.name).write_bytes(file.read_bytes())
+    shutil.copytree(example, folder, ignore=shutil.ignore_patterns("plan.txt"))
     if not (folder / "fleet.json").exists():
         (folder / "fleet.json").write_text(FLEET, "utf-8")
     return folder

@@ -11,7 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from machine import DYNOS, Machine
 
-from deployer.model import Fetch, Plan, Put, Send, Sh
+from deployer.model import Fetch, Plan, Put, Send, Sh, Stage
 from deployer.views import text
 
 often = settings(max_examples=25, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
@@ -48,10 +48,10 @@ def argv(plan: Plan) -> list[str]:
     )
 
 
-def seen_with(history: list[dict[str, Any]]) -> Fleet:
+def seen_with(history: list[dict[str, Any]], **same: Any) -> Fleet:
     seen = fleet()
     for world in history:
-        seen.apply(spec(**world))
+        seen.apply(spec(**world, **same))
     return seen
 
 
@@ -90,6 +90,44 @@ def test_a_killed_apply_leaves_its_remainder(history: list[dict[str, Any]], step
         assert {c.address for c in rest.changes} <= begun
     seen.run(rest)
     assert seen.plan(wanted).empty
+
+
+def ran(seen: Fleet) -> list[str]:
+    return [command for machine in seen.machines.values() for command in machine.ran]
+
+
+def runs(plan: Plan) -> list[int]:
+    """Which steps run a command of the app once."""
+    acts = [step.act for _, step in in_order(plan)]
+    return [n for n, act in enumerate(acts) if isinstance(act, Sh) and act.argv[-1].endswith("/dyno-once")]
+
+
+@often
+@given(histories, st.lists(st.integers(0, 99) | st.just("in a task"), max_size=4))
+def test_what_runs_once_runs_once_whatever_is_killed(history: list[dict[str, Any]], kills: list[Any]) -> None:
+    """Kills at percents of what is left. Only one between a command and its mark has the command run again."""
+    seen, wanted = seen_with(history[:-1], postdeploy="seed"), spec(**history[-1], postdeploy="seed")
+    before, due, lost = ran(seen), runs(seen.plan(wanted)), 0
+    for kill in kills:
+        plan = seen.plan(wanted)
+        stop = runs(plan)[0] + 1 if kill == "in a task" and runs(plan) else 0
+        steps = stop or len(list(in_order(plan))) * (kill if isinstance(kill, int) else 0) // 100
+        seen.run(plan, stop_after=steps)
+        lost += steps - 1 in runs(plan)
+    seen.apply(wanted)
+    assert len(ran(seen)) - len(before) == len(due) + lost
+    assert seen.plan(wanted).empty
+
+
+@often
+@given(histories)
+def test_a_build_settles_and_touches_nothing_that_serves(history: list[dict[str, Any]]) -> None:
+    seen, wanted = seen_with(history[:-1]), spec(**history[-1])
+    dynos = {name: machine.dynos() for name, machine in seen.machines.items()}
+    world = seen.world(wanted)
+    seen.run(seen.plan(wanted).until(world.builder.name, Stage.BUILD))
+    assert seen.plan(wanted).until(world.builder.name, Stage.BUILD).empty
+    assert {name: seen.machines[name].dynos() for name in dynos} == dynos
 
 
 @often

@@ -12,13 +12,13 @@ ROOT = Path(__file__).parents[1]
 CODE = ROOT / "deployer"
 LAYERS = (
     ("problems",),
-    ("model",),
+    ("model", "events"),
     ("facts",),
     ("app", "fleet", "stacks", "spec", "build", "world", "diff"),
-    ("releases", "placement", "providers", "planner", "status"),
+    ("releases", "placement", "slugs", "providers", "planner", "status"),
     ("remote", "views", "source", "lab"),
     ("sight", "obstacles"),
-    ("failure",),
+    ("failure", "decision"),
     ("engine",),
     ("cli",),
     ("__main__",),

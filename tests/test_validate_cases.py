@@ -19,6 +19,7 @@ from deployer.source import validate
 CASES = sorted((Path(__file__).parent / "cases" / "validate").glob("*.json"))
 SOUND = {
     "Procfile": ["web: gunicorn app:app"],
+    "requirements.txt": [],
     "fleet.json": [
         '{"app": "hello",',
         ' "hosts": {"one": {"address": "203.0.113.1", "roles": ["router", "dynos", "logplex", "build"]}}}',

@@ -15,3 +15,5 @@ echo "setting up $venv"
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
 "$venv/bin/pip" install -q --disable-pip-version-check --require-hashes -r requirements.lock
 "$venv/bin/pip" install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+# as pip does for a package that is not only linked
+"$venv/bin/python" -m compileall -q deployer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from deployer.cli import deploy, lab, reading
+from deployer.cli import build, deploy, lab, reading, releases
 
 app = typer.Typer(
     name="deploy",
@@ -14,8 +14,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (deploy.validate, deploy.plan, deploy.apply, deploy.destroy, deploy.unlock):
+for command in (deploy.validate, deploy.plan, build.build, deploy.apply, deploy.destroy, deploy.unlock):
     app.command()(command)
-for command in (reading.ps, reading.logs, reading.releases):
+for command in (reading.ps, reading.logs):
     app.command()(command)
+app.add_typer(releases.app, name="releases")
 app.add_typer(lab.app, name="lab", help="A practice fleet on this machine, as root.")

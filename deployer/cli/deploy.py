@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deployer.cli import options as o
+from deployer.cli.looking import built_first, decided, seen
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from deployer.engine import Decided
-    from deployer.sight import Sight
-    from deployer.spec import Spec
+    from deployer.decision import Decided
 
 
 def validate(folder: o.Folder = o.HERE, environment: o.Environment = None, as_json: o.Json = False) -> None:
@@ -50,6 +47,7 @@ def plan(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show the fields of what is created, too.")
     ] = False,
+    slug: o.Slug = "",
     without: o.Without = None,
     accept_new: o.AcceptNew = False,
 ) -> None:
@@ -62,15 +60,16 @@ def plan(
     from deployer.views import json, text
 
     began = time.monotonic()
-    spec, sight, decided = _decide(folder, environment, without, accept_new)
-    document = decided.plan.as_dict()
+    spec, sight = seen(folder, environment, without, accept_new, slug)
+    todo = decided(spec, sight)
+    document = todo.plan.as_dict()
     if out:
         save(out, json.document(document) + "\n")
     if as_json:
         text.show(json.document(document))
     else:
         text.show(text.plan(document, time.monotonic() - began, text.terminal(), verbose))
-    if detailed and not decided.plan.empty:
+    if detailed and not todo.plan.empty:
         raise typer.Exit(CHANGES_PENDING)
 
 
@@ -80,6 +79,7 @@ def apply(
     environment: o.Environment = None,
     yes: o.Yes = False,
     as_json: o.Json = False,
+    slug: o.Slug = "",
     without: o.Without = None,
     accept_new: o.AcceptNew = False,
     lock_wait: o.LockWait = 0,
@@ -91,15 +91,17 @@ def apply(
     from deployer import engine
 
     began = time.monotonic()
-    spec, sight, decided = _decide(folder, environment, without, accept_new)
+    spec, sight = seen(folder, environment, without, accept_new, slug)
+    sight = built_first(spec, sight, as_json, lock_wait)
+    todo = decided(spec, sight)
     if saved:
-        _same(saved, decided)
-    _show(decided, began, as_json)
-    if decided.plan.empty:
+        _same(saved, todo)
+    _show(todo, began, as_json)
+    if todo.plan.empty:
         return
     if not (yes or saved):
         _ask("Only 'yes' will be accepted to approve", "yes")
-    left = engine.apply(spec, sight, decided.plan, o.teller(as_json), lock_wait)
+    left = engine.apply(spec, sight, todo.plan, o.teller(as_json), lock_wait)
     _show(left, began, as_json)
 
 
@@ -118,14 +120,15 @@ def destroy(
     Example: deploy destroy --confirm hello
     """
     from deployer import engine, planner
+    from deployer.decision import Decided, gone
     from deployer.providers import PROVIDERS
     from deployer.sight import look
 
     began = time.monotonic()
     spec = o.load(folder, environment)
     sight = look(spec, tuple(without or ()))
-    world = engine.gone(sight, spec)
-    todo = engine.Decided(planner.plan(world, PROVIDERS), world)
+    world = gone(sight, spec)
+    todo = Decided(planner.plan(world, PROVIDERS), world)
     _show(todo, began, as_json)
     if todo.plan.empty:
         return
@@ -145,27 +148,6 @@ def unlock(folder: o.Folder = o.HERE, environment: o.Environment = None) -> None
     sight = look(o.load(folder, environment))
     break_lock(sight.links, "unlock")
     text.show(f"No lock is held on {', '.join(h.name for h in sight.hosts)} now.")
-
-
-def _decide(
-    folder: Path, environment: str | None, without: list[str] | None, accept_new: bool
-) -> tuple[Spec, Sight, Decided]:
-    from deployer import engine
-    from deployer.sight import look
-
-    spec = o.load(folder, environment)
-    if accept_new:
-        _pin(spec)
-    sight = look(spec, tuple(without or ()))
-    return spec, sight, engine.decide(spec, sight)
-
-
-def _pin(spec: Spec) -> None:
-    from deployer.remote.hostkeys import pin
-    from deployer.views import text
-
-    for line in pin(spec.fleet.hosts, spec.fleet.known_hosts):
-        text.show(line, err=True)
 
 
 def _show(decided: Decided, began: float, as_json: bool) -> None:

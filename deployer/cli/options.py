@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from deployer.model import Event
+    from deployer.events import Event
     from deployer.spec import Spec
 
 Folder = Annotated[
@@ -24,16 +24,21 @@ AcceptNew = Annotated[
     bool, typer.Option("--accept-new", help="Trust and pin host keys that are not known yet.")
 ]
 LockWait = Annotated[int, typer.Option("--lock-wait", help="Seconds to wait for somebody else's lock.")]
+Slug = Annotated[
+    str, typer.Option("--slug", help="Release this slug, built before, in place of the source here.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 HERE = Path()
 
 
-def load(folder: Path, environment: str | None) -> Spec:
+def load(folder: Path, environment: str | None, buildpacks: tuple[str, ...] = (), slug: str = "") -> Spec:
     """The spec, with its warnings on standard error."""
+    from dataclasses import replace
+
     from deployer import source
     from deployer.views import text
 
-    spec = source.load(folder, environment)
+    spec = replace(source.load(folder, environment, buildpacks), slug=slug)
     for warning in spec.warnings:
         text.show(text.problem(warning, text.terminal(err=True)), err=True)
     return spec

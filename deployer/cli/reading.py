@@ -1,4 +1,4 @@
-"""ps, logs, releases: everyday reading."""
+"""ps and logs: everyday reading."""
 
 from __future__ import annotations
 
@@ -40,41 +40,6 @@ def ps(
             for d in dynos
         ]
         text.show(text.table([head, *rows]))
-
-
-def releases(
-    folder: o.Folder = o.HERE,
-    environment: o.Environment = None,
-    as_json: o.Json = False,
-    without: o.Without = None,
-) -> None:
-    """List the releases that are kept, the newest first.
-
-    Example: deploy releases
-    """
-    from deployer import status
-    from deployer.sight import look
-    from deployer.views import json, text
-
-    spec = o.load(folder, environment)
-    sight = look(spec, tuple(without or ()))
-    found = status.releases(spec.fleet.app, sight.facts)
-    if as_json:
-        text.show(json.document(found))
-    elif not found:
-        text.show(f"No releases of {spec.fleet.app}. Next: deploy apply")
-    else:
-        rows = [
-            (
-                f"v{r['number']}",
-                r["outcome"] + (" (current)" if r["current"] else ""),
-                r["why"],
-                r["who"],
-                r["when"],
-            )
-            for r in found
-        ]
-        text.show(text.table(rows))
 
 
 def logs(

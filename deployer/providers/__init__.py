@@ -9,12 +9,14 @@ from deployer.providers.release import ReleaseProvider
 from deployer.providers.rsyslog import RsyslogProvider
 from deployer.providers.slug import SlugProvider
 from deployer.providers.stack import StackProvider
+from deployer.providers.task import TaskProvider
 
 PROVIDERS: tuple[Provider, ...] = (
     HostProvider(),
     ReleaseProvider(),
     StackProvider(),
     SlugProvider(),
+    TaskProvider(),
     RsyslogProvider(),
     NftablesProvider(),
     LxcProvider(),

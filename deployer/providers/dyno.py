@@ -36,13 +36,7 @@ def settings(world: World, seat: Seat) -> Text:
 
 
 def config(world: World, seat: Seat) -> Text:
-    release = f"v{seat.release}"
-    env = {
-        "DYNO": seat.name,
-        "HEROKU_APP_NAME": world.app,
-        "HEROKU_DYNO_ID": seat.key,
-        "HEROKU_RELEASE_VERSION": release,
-    }
+    env = {"DYNO": seat.name, "HEROKU_DYNO_ID": seat.key}
     if seat.port:
         env["PORT"] = str(seat.port)
     raw = ipaddress.ip_address(seat.address).packed

@@ -32,6 +32,7 @@ SCRIPTS = {
     "slug-build": "slug.build.py",
     "unpack": "slug.unpack.py",
     "slug-compile": "slug.compile.sh",
+    "slug-relay": "slug.relay.py",
     "share": "share.serve.py",
     "fetch": "share.fetch.py",
     "log-rotate": "rsyslog.rotate.sh",

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Take over a stack image or a slug from the host that made it.
 
-usage:  fetch ADDRESS PORT ITEM [UID]       key (64 hex digits) on stdin
-        ITEM: stacks/<name>.<digest>.run, or apps/<app>/slugs/<digest> with the UID that its files belong to here
+usage:  fetch ADDRESS PORT ITEM [UID [INTO]]        key (64 hex digits) on stdin
+        ITEM: stacks/<name>.<digest>.run, or apps/<app>/slugs/<digest> with the UID that its files belong to here;
+        INTO: its name here, if that is another one
 result: /var/lib/deployer/ITEM, complete under this name or not there at all
 exit:   0 there; 2 wrong usage; 30 the other host does not answer; 31 it refuses the key; 32 it has no such item;
         33 what came is not what was sent; 34 this host failed (disk full…)
@@ -125,7 +126,7 @@ def lay_out(archive: BinaryIO, partial: Path, user: int) -> str:
 
 def settle(partial: Path, final: Path) -> None:
     """Give the item its name, once it is on the disk; what is not the app's own belongs to root."""
-    for path in (partial, partial / ".slug.json"):
+    for path in (partial, partial / ".slug.json", partial / ".build.log"):
         if path.exists():
             os.chown(path, 0, 0)
     partial.chmod(0o755)
@@ -133,13 +134,13 @@ def settle(partial: Path, final: Path) -> None:
     partial.rename(final)
 
 
-def fetch(server: tuple, item: str, user: int, key: str) -> None:
+def fetch(server: tuple, item: str, into: str, user: int, key: str) -> None:
     """Download to a file without a name, prove it, lay it out, rename."""
-    final = HOME / item
+    final = HOME / into
     partial = final.with_name(final.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     if final.exists():
-        return print(f"       {item} is there")
+        return print(f"       {into} is there")
     partial.mkdir(parents=True)
     try:
         with tempfile.TemporaryFile(dir=HOME) as file:
@@ -159,19 +160,19 @@ def stopped(number: int, frame: object) -> None:
     raise SystemExit(128 + number)
 
 
-def main(address: str, port: str, item: str, user: str = "0") -> None:
+def main(address: str, port: str, item: str, user: str = "0", into: str = "") -> None:
     """One item at a time on this host."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stopped)
     os.umask(0o022)
-    if not ITEM.fullmatch(item):
+    if not all(map(ITEM.fullmatch, (item, into or item))):
         raise ValueError(item)
     key = sys.stdin.read().strip()
     HOME.mkdir(parents=True, exist_ok=True)
     with open(HOME / ".fetch.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         os.set_inheritable(lock.fileno(), True)
-        fetch((address, int(port)), item, int(user), key)
+        fetch((address, int(port)), item, into or item, int(user), key)
 
 
 if __name__ == "__main__":

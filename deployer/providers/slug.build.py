@@ -3,11 +3,12 @@
 
 usage:  slug-build APP DIGEST BASE      BASE: first uid of the app's range; its dynos are BASE+1000
 stdin:  tar of source/…, buildpacks/<name>/…, env/<NAME> and build.json:
-        {"stack": name, "image": folder in stacks/, "buildpacks": [name…], "detect": first that fits, or all in order,
-         "address": of the build dyno, "env": what it sees besides, "memory": MB, "pids", "timeout": s for all of it}
-result: apps/APP/slugs/DIGEST/{app/,.slug.json}, complete under this name or not there at all
-exit:   0 built, or already there; 2 wrong input; 20 no buildpack fits; 21 a buildpack failed; 22 out of time;
-        23 slug too large; 24 out of memory; 25 the host failed (disk full, no stack image…)
+        {"stack": name, "definition": of the stack, "image": folder in stacks/, "buildpacks": [name…] in their order,
+         "hidden": [NAME…] that no output may show, "commit", "address": of the build dyno, "env": what it sees besides,
+         "memory": MB, "pids", "timeout": s for all of it}
+result: apps/APP/slugs/DIGEST/{app/,.slug.json,.build.log}, complete under this name or not there at all
+exit:   0 built, or already there; 2 wrong input; 20 a buildpack does not fit; 21 a buildpack failed; 22 out of time;
+        23 slug too large; 24 out of memory; 25 the host failed (no stack image…); 26 the build filled the disk
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,11 +31,14 @@ HOME, RUN = Path("/var/lib/deployer"), Path("/run/deployer")
 MB = 1 << 20
 LARGEST, LARGE = 500 * MB, 300 * MB
 """Compressed (Heroku contract 7.3)."""
+SPARE = 500 * MB
+"""Of the host's disk; a build that takes more would take the room of what runs."""
 OUTCOMES = {
-    20: (20, "no buildpack fits; the slug was not built"),
+    20: (20, "a buildpack does not fit; the slug was not built"),
     21: (21, "a buildpack failed; the slug was not built"),
     124: (22, "the build took too long; the slug was not built"),
     137: (24, "the build needs more memory; the slug was not built"),
+    143: (26, f"the build left less than {SPARE // MB} MB of disk and was stopped; the slug was not built"),
 }
 """What the statuses of the build dyno mean here."""
 
@@ -89,6 +94,14 @@ def receive(job: Job) -> Job:
     return job._replace(input=json.loads((work / "input/build.json").read_text()))
 
 
+def cache_for(cache: Path, stack: str) -> None:
+    """What was compiled on one stack is of no use on another (Heroku contract 7.3)."""
+    mark = cache.with_name("cache.stack")
+    if mark.exists() and mark.read_text() != stack:
+        subprocess.run(("find", str(cache), "-mindepth", "1", "-delete"), check=True)
+    mark.write_text(stack)
+
+
 def compile_in_dyno(job: Job) -> None:
     """Run the buildpacks in a one-off dyno of the build image, with the app's folders in their places."""
     work = job.home / "build"
@@ -105,20 +118,33 @@ def compile_in_dyno(job: Job) -> None:
         "base": job.base,
         "lower": [str(HOME / "stacks" / job.input["image"])],
         "binds": [{"source": str(source), "target": target} for target, source in places.items()],
-        "command": ["/tmp/slug-compile", "first" if job.input["detect"] else "all", *job.input["buildpacks"]],
+        "command": ["/tmp/slug-compile", *job.input["buildpacks"]],
         **{key: job.input[key] for key in ("address", "env", "memory", "pids", "timeout")},
     }
-    # its two streams become one, so that the order of what buildpacks say is kept
     once = ("setpriv", "--pdeathsig", "TERM", str(HOME / "bin/dyno-once"))
-    child = subprocess.Popen(once, stdin=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=(job.lock,))
+    # its two streams become one, so that the order of what buildpacks say is kept
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    child = subprocess.Popen(once, pass_fds=(job.lock,), **pipes)
+    threading.Thread(target=watch_the_disk, args=(child, job.home), daemon=True).start()
+    hidden = [str(places["/tmp/env"] / name) for name in job.input["hidden"]]
+    relay = subprocess.Popen((HOME / "bin/slug-relay", job.slug / ".build.log", *hidden), stdin=child.stdout)
     try:
-        child.communicate(json.dumps(spec).encode())
+        child.stdin.write(json.dumps(spec).encode())
+        child.stdin.close()
+        relay.wait()
     finally:
-        if child.poll() is None:
+        if relay.poll() is None:
             child.terminate()
-            child.wait()
+        child.wait()
     if child.returncode:
         raise Failed(*OUTCOMES.get(child.returncode, (25, "the build dyno could not be started")))
+
+
+def watch_the_disk(child: subprocess.Popen, folder: Path) -> None:
+    """Stop the build before it takes the disk from everything else on this host."""
+    while child.poll() is None and shutil.disk_usage(folder).free > SPARE:
+        time.sleep(1)
+    child.terminate()
 
 
 def result(job: Job, name: str) -> str:
@@ -126,20 +152,6 @@ def result(job: Job, name: str) -> str:
     path = job.home / "build/result" / name
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), errors="replace") as file:
         return file.read(MB)
-
-
-def process_types(text: str) -> dict:
-    """`default_process_types` of bin/release's YAML: a block of `name: command`, plain or quoted."""
-    block = re.search(r"(?m)^default_process_types:[ \t]*\n((?:[ \t]+.*\n?)*)", text)
-    pairs = re.findall(r"(?m)^[ \t]+([\w-]+):[ \t]*(.+?)[ \t]*$", block.group(1) if block else "")
-    return {name: unquoted(command) for name, command in pairs}
-
-
-def unquoted(scalar: str) -> str:
-    """A YAML scalar on one line."""
-    if len(scalar) < 2 or scalar[0] != scalar[-1] or scalar[0] not in "'\"":
-        return scalar
-    return scalar[1:-1].replace("''", "'") if scalar[0] == "'" else re.sub(r"\\(.)", r"\1", scalar[1:-1])
 
 
 def measure(slug: Path) -> int:
@@ -158,8 +170,8 @@ def finish(job: Job) -> None:
     """Give the slug its name, once it is whole and on the disk."""
     heading("Compressing...")
     size = measure(job.slug)
-    packs = result(job, "buildpacks").split()
-    record = {"processes": process_types(result(job, "release")), "buildpacks": packs, "size": size}
+    record = {key: job.input[key] for key in ("stack", "definition", "buildpacks", "commit")}
+    record |= {"release": result(job, "release"), "procfile": result(job, "procfile"), "size": size}
     (job.slug / ".slug.json").write_text(json.dumps(record, sort_keys=True) + "\n")
     (job.slug / "app").chmod(0o755)
     os.sync()
@@ -177,6 +189,7 @@ def build(job: Job) -> None:
             pass  # whoever sends must not die of a broken pipe
         return print(f"       The slug {job.digest} is there", flush=True)
     job = receive(job)
+    cache_for(job.home / "cache", job.input["stack"])
     heading(f"Building on the {job.input['stack']} stack")
     compile_in_dyno(job)
     finish(job)

@@ -1,4 +1,4 @@
-"""Slugs: compiled source, named by its inputs, built once and shipped to each host that needs it."""
+"""Slugs: compiled source, named by its inputs, built once and fetched by each host that needs it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from deployer import slugs
 from deployer.build import slug
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
@@ -46,14 +47,12 @@ class SlugProvider:
             yield Slug(digest, world.app, _how(world, host, digest) if digest in needed else None)
 
     def probe(self, app: str) -> Probe:
-        return Probe(folders=frozenset({f"{APPS}/{app}/slugs/*"}))
+        """Those of other apps too: a pipeline promotes a slug from one app to the next."""
+        folder = f"{APPS}/*/slugs/*"
+        return Probe(folders=frozenset({folder}), texts=frozenset({f"{folder}/.slug.json"}))
 
     def observe(self, app: str, facts: Facts) -> Iterator[SlugSeen]:
-        prefix = f"{APPS}/{app}/slugs/"
-        for folder in sorted(facts.folders):
-            digest = folder.removeprefix(prefix)
-            if folder.startswith(prefix) and not digest.endswith(".partial"):
-                yield SlugSeen(digest, app, True)
+        return (SlugSeen(digest, app, True) for owner, digest in slugs.held(facts) if owner == app)
 
     def converge(self, want: Slug | None, have: Any, differs: frozenset[str]) -> Iterable[Step]:
         if want is None:
@@ -71,21 +70,30 @@ class SlugProvider:
 
 
 def _needed(world: World, host: Host) -> set[str]:
-    if not (world.release and world.build):
+    if not world.release:
         return set()
-    wanted = "dynos" in host.roles or host.name == world.builder.name
+    wanted = "dynos" in host.roles or (world.build is not None and host.name == world.builder.name)
     return {world.release.slug} if wanted else set()
 
 
 def _how(world: World, host: Host, digest: str) -> Step | None:
-    if not world.build:
+    """From any host that has it; else the build host makes it, and the others fetch it there."""
+    order = sorted((h.name for h in world.hosts), key=lambda name: (name != world.builder.name, name))
+    if places := slugs.holders(digest, world.app, world.facts, order):
+        return _fetch(world, digest, *places[0])
+    if not world.build or world.build.digest != digest:
         return None
-    if host.name == world.builder.name:
-        send = slug.send(world.app, world.build, world.config or {}, world.base, build_address(world.network))
-        return Step(Stage.BUILD, f"build the slug {digest}", send)
-    source = world.builder
-    act = Fetch(f"apps/{world.app}/slugs/{digest}", source.name, source.mesh, world.base + DYNO_USER)
-    return Step(Stage.SHIP, f"fetch the slug {digest} from {source.name}", act)
+    if host.name != world.builder.name:
+        return _fetch(world, digest, world.builder.name, world.app)
+    send = slug.send(world.app, world.build, world.config or {}, world.base, build_address(world.network))
+    return Step(Stage.BUILD, f"build the slug {digest}", send, live=True)
+
+
+def _fetch(world: World, digest: str, source: str, owner: str) -> Step:
+    here, there = (f"apps/{app}/slugs/{digest}" for app in (world.app, owner))
+    into = here if owner != world.app else ""
+    act = Fetch(there, source, world.mesh_address(source), world.base + DYNO_USER, into)
+    return Step(Stage.SHIP, f"fetch the slug {digest} from {source}", act)
 
 
 def build_address(network: str) -> str:

@@ -134,6 +134,8 @@ def bootstrap(root: Path, stack: dict, lock: int) -> None:
     for name, text in FILES.items():
         (root / name).write_text(text)
     (root / "app").mkdir(exist_ok=True)
+    # some packages link a manual page into it, though it is left out
+    (root / "usr/share/man/man1").mkdir(parents=True, exist_ok=True)
     if (root / "usr/sbin/update-ca-certificates").exists():
         # what the host trusts, its images trust
         shutil.copytree(f"/{CERTIFICATES}", root / CERTIFICATES, dirs_exist_ok=True)

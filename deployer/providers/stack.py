@@ -65,6 +65,8 @@ class StackProvider:
     def cause(self, world: World, want: Any, have: Any, differs: frozenset[str]) -> str:
         if want is None or want.source:
             return plain_cause(want, have, differs)
+        if want.stack.updates:
+            return f"security updates of {want.stack.updates}"
         return "builds run on it" if want.key.endswith(".build") else f"{world.stack.name} is the app's stack"
 
 
@@ -72,8 +74,8 @@ def _make(want: Image) -> Step:
     variant = want.key.rpartition(".")[2]
     definition = want.stack.model_dump(include={"name", "suite", "run", "build"})
     document = json.dumps({**definition, "digest": want.stack.digest, "variants": [variant]}, sort_keys=True)
-    act = Sh((f"{BIN}/stack-make",), Text(document), timeout=1800)
-    return Step(Stage.IMAGE, f"make the image {want.key}", act)
+    act = Sh((f"{BIN}/stack-make",), Text(document), timeout=5400)
+    return Step(Stage.IMAGE, f"make the image {want.key}", act, live=True)
 
 
 def _fetch(want: Image, source: Host) -> Step:

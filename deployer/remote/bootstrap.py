@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from deployer.events import Event
 from deployer.facts import Facts
-from deployer.model import Event
 from deployer.problems import DeployerError, Problem, Where
 from deployer.remote import channel
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gevent import monkey
 
-monkey.patch_all()
+monkey.patch_all(ssl=False)
 
 import logging  # noqa: E402  (hosts run one after another unless gevent patches first)
 from collections.abc import Callable, Iterable, Mapping  # noqa: E402

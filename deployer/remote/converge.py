@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -14,7 +14,8 @@ from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.operation import add_op
 from pyinfra.api.operations import run_ops
 
-from deployer.model import Act, Event, Fetch, Plan, Put, Send, Sh, Stage, Step, Text
+from deployer.events import Event, Tell
+from deployer.model import Act, Fetch, Plan, Put, Send, Sh, Stage, Step, Text
 from deployer.problems import Problem, Where
 from deployer.remote import channel
 from deployer.remote.connect import Links
@@ -27,8 +28,9 @@ SHARE_SECONDS = 3600
 TAIL = 12
 """Lines of a failed step's output that are shown."""
 BLOCK = 1 << 16
+SHORTEST_SECRET = 4
+"""Characters; what is shorter would blot out half of the output and is no secret."""
 
-Tell = Callable[[Event], None]
 Work = dict[str, tuple[tuple[str, Step], ...]]
 """Steps of one stage by host, each with the address of its change."""
 
@@ -40,6 +42,8 @@ class Run:
     links: Links
     plan: Plan
     tell: Tell
+    hidden: tuple[Text, ...] = ()
+    """What no output may show."""
     key: Text = field(default_factory=lambda: Text(secrets.token_hex(32), secret=True))
     began: float = field(default_factory=time.monotonic)
     failed: dict[str, Problem] = field(default_factory=dict)
@@ -49,9 +53,9 @@ class Run:
         self.tell(Event(kind, elapsed=time.monotonic() - self.began, **words))
 
 
-def converge(links: Links, plan: Plan, tell: Tell) -> Run:
+def converge(links: Links, plan: Plan, tell: Tell, hidden: Iterable[Text] = ()) -> Run:
     """Run every stage that has something to do; the first that fails anywhere is the last."""
-    run = Run(links, plan, tell)
+    run = Run(links, plan, tell, tuple(hidden))
     for stage in Stage:
         work = {host: plan.steps(host, stage) for host in links.open}
         if any(work.values()) and not run.failed:
@@ -135,10 +139,12 @@ def _order(act: Act, size: int) -> dict[str, Any]:
         case Put():
             return {"do": "put", "path": act.path, "mode": act.mode, "owner": act.owner, "size": size}
         case Fetch():
-            uid = (str(act.uid),) if act.uid is not None else ()
-            argv = (FETCH, act.address, str(SHARE_PORT), act.item, *uid)
+            owner = () if act.uid is None else (str(act.uid),)
+            into = (act.into,) if act.into else ()
+            argv = (FETCH, act.address, str(SHARE_PORT), act.item, *owner, *into)
             return {"do": "sh", "argv": argv, "timeout": act.timeout, "size": size}
-    return {"do": "sh", "argv": act.argv, "timeout": act.timeout, "size": size}
+    order = {"do": "sh", "argv": act.argv, "timeout": act.timeout, "size": size}
+    return order | ({"watched": True} if isinstance(act, Send) else {})
 
 
 def _body(run: Run, act: Act) -> tuple[int, Iterable[bytes]]:
@@ -178,7 +184,7 @@ class _Listener:
             case "start":
                 self.tail = []
             case "line":
-                self._line(rest[0], isinstance(step.act, Send), said)
+                self._line(rest[0], step.live, said)
                 return
             case "failed":
                 self.problem = self._failure(address, step, rest[0])
@@ -199,8 +205,8 @@ class _Listener:
 
 
 def _secrets(run: Run) -> list[str]:
-    texts = (t for c in run.plan.changes for s in c.steps if isinstance(s.act, Send) for _, t in s.act.texts)
-    return sorted({t.reveal() for t in texts if t.secret and len(t.reveal()) >= 4}, key=len, reverse=True)
+    values = {text.reveal() for text in run.hidden if text.secret}
+    return sorted((v for v in values if len(v) >= SHORTEST_SECRET), key=len, reverse=True)
 
 
 def _broken(run: Run, host: str, error: Exception) -> Problem:

@@ -9,6 +9,7 @@ import grp
 import json
 import os
 import pwd
+import select
 import signal
 import subprocess
 import sys
@@ -66,6 +67,8 @@ def sh(step, i):
     clock.start()
     reader = threading.Thread(target=forward, args=(process, i))
     reader.start()
+    if step.get("watched"):
+        threading.Thread(target=end_with_the_link, args=(process,), daemon=True).start()
     feed(process, step["size"])
     status = process.wait()
     clock.cancel()
@@ -74,6 +77,15 @@ def sh(step, i):
         raise RuntimeError("no end after %d s" % step["timeout"])
     if status:
         raise RuntimeError("exit status %d" % status)
+
+
+def end_with_the_link(process):
+    """A build that nobody hears any more would only keep the next one waiting."""
+    link = select.poll()
+    link.register(sys.stdout.fileno(), 0)
+    link.poll()
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGHUP)
 
 
 def end(process, late):

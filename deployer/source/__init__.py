@@ -13,8 +13,8 @@ from deployer.app import App
 from deployer.fleet import Fleet, FromFile, Host
 from deployer.model import Text, Tree
 from deployer.problems import InputError, Problem, Where
-from deployer.source import config, cross_rules, data, procfile
-from deployer.source.files import Inventory, Manifest, inventory, manifest
+from deployer.source import buildpacks, config, cross_rules, data, procfile
+from deployer.source.files import Inventory, Manifest, inventory, manifest, with_defaults
 from deployer.source.names import is_free
 from deployer.source.needs import missing
 from deployer.source.tree import tree as read_tree
@@ -25,13 +25,15 @@ __all__ = ["load", "missing", "validate"]
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
-def load(folder: Path, environment: str | None = None) -> Spec:
+def load(folder: Path, environment: str | None = None, packs: tuple[str, ...] = ()) -> Spec:
     """What the files in `folder` ask for. Raises InputError with all problems if one of them is an error.
+
+    `packs` are buildpacks that count in place of those in app.json.
 
     Services and required config vars that nothing gives are not among them: the hosts may have them.
     Ask `missing` after a look at these.
     """
-    spec, problems = _look(folder, environment)
+    spec, problems = _look(folder, environment, packs)
     if any(problem.severity == "error" for problem in problems):
         raise InputError(problems)
     return replace(spec, warnings=problems)
@@ -46,14 +48,19 @@ def validate(folder: Path, environment: str | None = None) -> tuple[Problem, ...
     return _in_order((*problems, *missing(spec)))
 
 
-def _look(folder: Path, environment: str | None) -> tuple[Spec, tuple[Problem, ...]]:
+def _look(
+    folder: Path, environment: str | None, words: tuple[str, ...] = ()
+) -> tuple[Spec, tuple[Problem, ...]]:
     _require(folder, environment)
     app, inv = manifest(folder, environment), inventory(folder, environment)
+    packs, unfit = buildpacks.chosen(words or app.app.buildpacks, folder, app.where)
+    defaults = buildpacks.default_types(packs, folder)
+    app = with_defaults(app, defaults)
     fleet = _resolved(inv.fleet, folder)
     given, unread = config.values(fleet.config, folder, inv.where)
     contents = _declared(app.app) | given
     source, left = _tree(folder, fleet)
-    stack = data.stack(app.app.stack)
+    stack = data.stack(app.app.stack).model_copy(update={"updates": fleet.stack_updates})
     spec = Spec(
         app=app.app.model_copy(update={"stack": stack.name}),
         fleet=fleet,
@@ -62,9 +69,15 @@ def _look(folder: Path, environment: str | None) -> tuple[Spec, tuple[Problem, .
         generated=_generated(app.app, fleet),
         tree=source,
         folder=folder,
+        buildpacks=packs,
+        defaults=defaults,
         where=partial(_where, app, inv),
     )
-    together = (*_environment(folder, environment, app.app), *cross_rules.check(app, inv, data.stacks()))
+    together = (
+        *_environment(folder, environment, app.app),
+        *cross_rules.check(app, inv, data.stacks()),
+        *unfit,
+    )
     size = config.sizes(contents, inv.where)
     return spec, _in_order((*app.problems, *inv.problems, *together, *unread, *size, *left))
 
@@ -92,7 +105,7 @@ def _where(app: Manifest, fleet: Inventory, file: str, pointer: str) -> Where:
 
 def _declared(app: App) -> dict[str, Text]:
     given = {name: var.value for name, var in app.env.items() if is_free(name)}
-    return {name: Text(value, secret=True) for name, value in given.items() if value is not None}
+    return {name: Text(value) for name, value in given.items() if value is not None}
 
 
 def _generated(app: App, fleet: Fleet) -> tuple[str, ...]:

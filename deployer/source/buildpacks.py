@@ -1,21 +1,107 @@
-"""Our own buildpacks as trees, and the commit that a folder stands at."""
+"""Buildpacks on this machine: our own, those in folders of the user's, and which of ours fits an app."""
 
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
 import deployer.build
+from deployer.build.packs import ORDER, Buildpack, Elsewhere, Local, label, meant
 from deployer.model import Tree
+from deployer.problems import InputError, Problem
+from deployer.source.app_rules import At
+from deployer.source.text import shown
 from deployer.source.tree import tree
+
+HOME = Path(deployer.build.__file__).parent / "buildpacks"
+SUPPORT = ".ours"
+"""Functions that our own buildpacks share, sent beside them."""
+PATIENCE = 30
+"""Seconds for one of our own scripts that only reads the app's folder."""
 
 
 @cache
-def buildpacks() -> tuple[tuple[str, Tree], ...]:
-    """Each folder below `deployer/build/buildpacks`, by name: the order of detection."""
-    home = Path(deployer.build.__file__).parent / "buildpacks"
-    return tuple((folder.name, tree(folder)) for folder in sorted(home.iterdir()) if folder.is_dir())
+def own(name: str) -> Buildpack:
+    """One of ours, or what they share."""
+    return Buildpack(name, tree(HOME / name), ours=True)
+
+
+def chosen(
+    words: tuple[str, ...], folder: Path, at: At
+) -> tuple[tuple[Buildpack | Elsewhere, ...], list[Problem]]:
+    """The buildpacks of an app in their order, and a problem for each that there cannot be.
+
+    Without any word it is the first of ours that fits the folder.
+    """
+    if not words:
+        return _fitting(folder, at)
+    found: list[Buildpack | Elsewhere] = []
+    problems: list[Problem] = []
+    for n, word in enumerate(words):
+        try:
+            found.append(_one(word, folder, at, n))
+        except InputError as error:
+            problems += error.problems
+    return tuple(found), problems
+
+
+def _fitting(folder: Path, at: At) -> tuple[tuple[Buildpack | Elsewhere, ...], list[Problem]]:
+    for name in ORDER:
+        if _says(name, "detect", folder) is not None:
+            return (own(name),), []
+    hint = f'Add the file that its language is known by, or name one in "buildpacks": {", ".join(ORDER)}.'
+    return (), [Problem("No buildpack fits this app", at(""), f"Tried: {', '.join(ORDER)}.", hint)]
+
+
+def _one(word: str, folder: Path, at: At, n: int) -> Buildpack | Elsewhere:
+    match meant(word):
+        case str(name):
+            return own(name)
+        case Local() as local:
+            return _local(local, folder, at(f"/buildpacks/{n}"))
+        case None:
+            hint = f"There is {', '.join(ORDER)}, a git URL, the URL of a .tgz, or a folder like ./pack."
+            raise InputError(
+                Problem(f"There is no buildpack {shown(word)}", at(f"/buildpacks/{n}"), hint=hint)
+            )
+        case elsewhere:
+            return elsewhere
+
+
+def _local(local: Local, folder: Path, where: object) -> Buildpack:
+    path = folder / Path(local.path).expanduser()
+    if not (path / "bin/compile").is_file():
+        hint = "A buildpack is a folder with bin/detect, bin/compile and, if it likes, bin/release."
+        raise InputError(Problem(f"{path} is no buildpack: it has no bin/compile", where, hint=hint))  # type: ignore[arg-type]
+    return Buildpack(label(local), tree(path))
+
+
+def default_types(packs: tuple[Buildpack | Elsewhere, ...], folder: Path) -> Mapping[str, str] | None:
+    """The process types that the last buildpack brings; None where only a build can tell.
+
+    That is so with any buildpack of others: it may bring a Procfile too.
+    """
+    ours = [pack.name for pack in packs if isinstance(pack, Buildpack) and pack.ours]
+    if not packs or len(ours) < len(packs):
+        return None
+    from deployer.build.slug import process_types
+
+    return process_types(_says(ours[-1], "release", folder) or "")
+
+
+def _says(name: str, script: str, folder: Path) -> str | None:
+    """What one of our own scripts prints about a folder that it only reads; None where it says no."""
+    argv = (str(HOME / name / "bin" / script), str(folder.resolve()))
+    done = subprocess.run(argv, check=False, capture_output=True, stdin=subprocess.DEVNULL, timeout=PATIENCE)
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+
+
+def shared(packs: tuple[Buildpack, ...]) -> Iterator[tuple[str, Tree]]:
+    """What must lie beside the buildpacks of a build."""
+    if any(pack.ours for pack in packs):
+        yield SUPPORT, own(SUPPORT).tree
 
 
 def commit(folder: Path) -> str:

@@ -35,14 +35,15 @@ def check(app: Manifest, fleet: Inventory, stacks: tuple[Stack, ...]) -> Iterato
 
 
 def _no_procfile(app: Manifest) -> Iterator[Problem]:
-    if app.procfile.exists():
+    if app.procfile.exists() or app.app.processes or app.is_open:
         return
     found = (file.name for file in app.procfile.parent.iterdir() if file.stem.lower() == "procfile")
     other = next(found, None)
     write = "Write it, one line for each process, such as: web: gunicorn app:app"
     hint = f"Rename {other}: the name is Procfile, to the letter." if other else write
     detail = "heroku.yml and Dockerfile are not used here." if app.app.stack in _ELSEWHERE else ""
-    yield Problem("There is no Procfile, so nothing says what to run", Where(str(app.procfile)), detail, hint)
+    summary = "There is no Procfile, so nothing says what to run"
+    yield Problem(summary, Where(str(app.procfile)), detail, hint)
 
 
 def _stack(app: Manifest, stacks: tuple[Stack, ...]) -> Iterator[Problem]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,10 @@ _NO_FLEET = 'Write it: {"hosts": {"one": {"address": "…", "roles": ["router", 
 
 @dataclass(frozen=True)
 class Manifest:
-    """`app.json` and `Procfile` as one app; `is_whole` is whether all processes are known."""
+    """`app.json` and `Procfile` as one app.
+
+    `is_whole` is whether all processes are known, `is_open` whether a build may bring more.
+    """
 
     app: App
     where: At
@@ -32,6 +35,7 @@ class Manifest:
     commands: str
     is_whole: bool
     problems: tuple[Problem, ...]
+    is_open: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,17 @@ def manifest(folder: Path, environment: str | None = None) -> Manifest:
     problems = (*found, *app_rules.check(keys, where), *wrong)
     is_whole = file.exists() and not any(p.severity == "error" for p in wrong)
     return Manifest(app, where, file, commands, is_whole, problems)
+
+
+def with_defaults(found: Manifest, defaults: Mapping[str, str] | None) -> Manifest:
+    """The app with the process types of its buildpack, where the Procfile does not say otherwise.
+
+    None: they are not known before a build, so no process type can be called missing.
+    """
+    if defaults is None:
+        return replace(found, is_whole=False, is_open=True)
+    app = found.app.model_copy(update={"processes": {**defaults, **found.app.processes}})
+    return replace(found, app=app, is_whole=found.is_whole or (bool(defaults) and not found.commands))
 
 
 def inventory(folder: Path, environment: str | None = None) -> Inventory:

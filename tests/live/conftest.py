@@ -80,8 +80,9 @@ class Shop:
         assert not check or done.returncode == 0, f"{host}: {script}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    def get(self, router: str = "10.77.0.11", path: str = "/") -> str:
-        argv = ["curl", "-sS", "--max-time", "10", f"http://{router}{path}"]
+    def get(self, router: str = "10.77.0.11", path: str = "/", host: str = "") -> str:
+        named = ["-H", f"Host: {host}"] if host else []
+        argv = ["curl", "-sS", "--max-time", "10", *named, f"http://{router}{path}"]
         return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=20).stdout
 
     def edit(self, name: str, **changes: Any) -> None:

@@ -1,4 +1,4 @@
-"""What makes slugs and images and moves them: identity, the scripts of the build host, the Python buildpack."""
+"""What makes slugs and images and moves them: identity, the scripts of the build host."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import os
 import re
 import shutil
 import signal
-import stat
 import subprocess
 import sys
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,12 +22,13 @@ from typing import Any
 
 import pytest
 
-from deployer.build.slug import Build, Buildpack, document, send
-from deployer.model import Entry, Text, Tree
+from deployer.build.packs import Buildpack
+from deployer.build.slug import Build, document, process_types, read_slug, send
+from deployer.model import Entry, Fetch, Text, Tree
+from deployer.remote import converge
 from deployer.stacks import Stack
 
 ROOT = Path(__file__).parents[2] / "deployer"
-PACK = ROOT / "build/buildpacks/python"
 KEY, OTHER_KEY = "ab" * 32, "cd" * 32
 USER = 3000
 rooted = pytest.mark.skipif(
@@ -54,12 +55,14 @@ def a_tree(content: str) -> Tree:
 
 
 STACK = Stack(name="debian-12", suite="bookworm", run=("python3",), build=("gcc",))
-BUILD = Build(a_tree("s"), "s", STACK, (Buildpack("python", a_tree("p")),), detect=True)
+BUILD = Build(a_tree("s"), "s", STACK, (Buildpack("python", a_tree("p")),), ((".ours", a_tree("o")),))
 
 
 def test_equal_inputs_have_one_digest_and_a_commit_is_not_an_input() -> None:
     assert re.fullmatch("[0-9a-f]{16}", BUILD.digest)
     assert replace(BUILD, source_version="60a874b").digest == BUILD.digest
+    updated = STACK.model_copy(update={"updates": "2026-11-23"})
+    assert replace(BUILD, stack=updated).digest == BUILD.digest
 
 
 @pytest.mark.parametrize(
@@ -69,7 +72,7 @@ def test_equal_inputs_have_one_digest_and_a_commit_is_not_an_input() -> None:
         {"stack": STACK.model_copy(update={"run": ("python3", "curl")})},
         {"buildpacks": (Buildpack("python", a_tree("q")),)},
         {"buildpacks": (Buildpack("ruby", a_tree("p")),)},
-        {"detect": False},
+        {"shared": ((".ours", a_tree("n")),)},
     ],
 )
 def test_every_input_changes_the_digest(change: dict[str, Any]) -> None:
@@ -79,7 +82,7 @@ def test_every_input_changes_the_digest(change: dict[str, Any]) -> None:
 def test_config_vars_travel_as_files_and_in_nothing_else() -> None:
     act = send("hello", BUILD, {"KEY": Text("hunter2", secret=True)}, 5000, "10.213.255.254")
     assert act.argv[1:] == ("hello", BUILD.digest, "5000")
-    assert [name for name, _ in act.trees] == ["source", "buildpacks/python"]
+    assert [name for name, _ in act.trees] == ["source", "buildpacks/python", "buildpacks/.ours"]
     assert dict(act.texts)["env/KEY"].reveal() == "hunter2"
     assert "hunter2" not in repr(act) + document(BUILD, "10.213.255.254")
 
@@ -87,9 +90,39 @@ def test_config_vars_travel_as_files_and_in_nothing_else() -> None:
 def test_the_build_host_is_told_all_that_it_asks_for() -> None:
     told = json.loads(document(BUILD, "10.0.0.2"))
     assert told["image"] == f"debian-12.{STACK.digest}.build"
-    assert {"address", "buildpacks", "detect", "env", "image", "memory", "pids", "stack", "timeout"} == set(
-        told
-    )
+    asked = "address buildpacks commit definition env hidden image memory pids stack timeout"
+    assert set(asked.split()) == set(told)
+
+
+@pytest.mark.parametrize(
+    ("text", "types"),
+    [
+        ('---\ndefault_process_types:\n  web: "a \\"b\\""\n  work: c d\n', {"web": 'a "b"', "work": "c d"}),
+        ("addons: []\ndefault_process_types: {web: a b, work: 'c: d'}\n", {"web": "a b", "work": "c: d"}),
+        ('{"default_process_types": {"web": "a $PORT"}, "config_vars": {}}', {"web": "a $PORT"}),
+        ("default_process_types:\n  1: 2\n  none:\n", {"1": "2"}),
+        ("--- {}\n", {}),
+        ("", {}),
+        ("default_process_types:\n", {}),
+        ("default_process_types: web\n", {}),
+        ("- default_process_types\n", {}),
+        ("default_process_types: {web: [\n", {}),
+        ("default_process_types: !!python/object/apply:os.getcwd []\n", {}),
+        ("default_process_types: {web: 2026-99-99}\n", {}),
+        ("default_process_types: " + "[" * 9000, {}),
+        ("web: default_process_types \x00", {}),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_a_release_says_what_runs_and_nonsense_says_nothing(text: str, types: dict[str, str]) -> None:
+    assert process_types(text) == types
+
+
+def test_the_procfile_wins_over_the_buildpack() -> None:
+    said = {"stack": "s", "definition": "d", "commit": "", "size": 1, "buildpacks": []}
+    said["release"] = "default_process_types: {web: theirs, work: theirs, rake: theirs}"
+    said["procfile"] = "# rake: x\nweb: a: b \r\nno line\n work : c\nrake:\n"
+    assert read_slug("ab12", said).processes == {"web": "a: b", "work": "c", "rake": "theirs"}
 
 
 # where images come from
@@ -293,7 +326,9 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setattr(module, "HOME", home)
     monkeypatch.setattr(module, "RUN", tmp_path / "run")
     (home / "bin").mkdir(parents=True)
-    shutil.copy(ROOT / "providers/slug.unpack.py", home / "bin/unpack")
+    for name, place in (("unpack", "unpack"), ("relay", "slug-relay")):
+        shutil.copy(ROOT / f"providers/slug.{name}.py", home / "bin" / place)
+        (home / "bin" / place).chmod(0o755)
     app = home / "apps/hello"
     job = module.Job("hello", "ab12", USER - 1000, 0, {})
 
@@ -318,22 +353,39 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return SimpleNamespace(module=module, app=app, build=build, run=tmp_path / "run", spec=tmp_path / "spec")
 
 
-INPUT = {"stack": "debian-12", "image": "debian-12.x.build", "buildpacks": ["python"], "detect": True}
-INPUT |= {
+INPUT = {
+    "stack": "debian-12",
+    "definition": "0123456789ab",
+    "image": "debian-12.x.build",
+    "buildpacks": ["apt", "python"],
+    "hidden": ["KEY"],
+    "commit": "60a874b",
     "address": "10.213.255.254",
     "memory": 2560,
     "pids": 4096,
     "timeout": 900,
     "env": {"STACK": "debian-12"},
 }
-SOURCE = archive(
-    (b"source/app.py", b"1"), (b"env/KEY", b"hunter2"), (b"build.json", json.dumps(INPUT).encode())
-)
-COMPILED = """
+RELEASE = "---\ndefault_process_types:\n  worker: python w.py\n"
+COMPILED = f"""
 echo two >slug/app/made
-echo python >result/buildpacks
-printf -- '---\\ndefault_process_types:\\n  web: "run \\\\"me\\\\""\\n  worker: python w.py\\n' >result/release
+cat >result/release <<E\n{RELEASE}E
+echo web: run >result/procfile
 """
+
+
+def source(**changes: Any) -> bytes:
+    document = json.dumps(INPUT | changes).encode()
+    env = (
+        (b"env/KEY", b"hunter2"),
+        (b"env/PLAIN", b"public"),
+        (b"env/TINY", b"abc"),
+        (b"env/LONG", b"hunter2/x"),
+    )
+    return archive((b"source/app.py", b"1"), *env, (b"build.json", document))
+
+
+SOURCE = source()
 
 
 @rooted
@@ -343,9 +395,10 @@ def test_a_slug_is_whole_under_its_name(host: SimpleNamespace) -> None:
     assert (slug / "app/made").read_text() == "two\n"
     assert (slug / "app/app.py").stat().st_uid == USER
     record = json.loads((slug / ".slug.json").read_text())
-    assert record["processes"] == {"web": 'run "me"', "worker": "python w.py"}
-    assert record["buildpacks"] == ["python"]
-    assert record["size"] > 0
+    assert record.pop("size") > 0
+    told = {key: INPUT[key] for key in ("stack", "definition", "buildpacks", "commit")}
+    assert record == told | {"release": RELEASE, "procfile": "web: run\n"}
+    assert read_slug("ab12", record).processes == {"web": "run", "worker": "python w.py"}
 
 
 @rooted
@@ -354,15 +407,16 @@ def test_a_build_runs_in_a_dyno_with_its_folders_and_leaves_no_config_vars(host:
     spec = json.loads(host.spec.read_text())
     assert {bind["target"] for bind in spec["binds"]} >= {"/app", "/tmp/cache", "/tmp/env", "/tmp/buildpacks"}
     assert spec["timeout"] == 900
+    assert spec["command"] == ["/tmp/slug-compile", "apt", "python"]
     assert "hunter2" not in host.spec.read_text()
     assert not (host.run / "build/hello").exists()
-    assert sorted(path.name for path in host.app.iterdir()) == ["cache", "slugs"]
+    assert sorted(path.name for path in host.app.iterdir()) == ["cache", "cache.stack", "slugs"]
 
 
 @rooted
 @pytest.mark.parametrize(
     ("dyno", "status"),
-    [("exit 20", 20), ("exit 21", 21), ("exit 124", 22), ("exit 137", 24), ("exit 125", 25), ("exit 1", 25)],
+    [("exit 20", 20), ("exit 21", 21), ("exit 124", 22), ("exit 137", 24), ("exit 143", 26), ("exit 1", 25)],
 )
 def test_a_build_that_fails_says_how_and_leaves_what_was(
     host: SimpleNamespace, dyno: str, status: int
@@ -370,7 +424,7 @@ def test_a_build_that_fails_says_how_and_leaves_what_was(
     with pytest.raises(host.module.Failed) as caught:
         host.build(dyno, SOURCE)
     assert caught.value.args[0] == status
-    assert sorted(path.name for path in host.app.iterdir()) == ["cache"]
+    assert sorted(path.name for path in host.app.iterdir()) == ["cache", "cache.stack"]
 
 
 @rooted
@@ -393,6 +447,40 @@ def test_a_slug_that_is_there_is_not_built_again(host: SimpleNamespace) -> None:
     host.build(COMPILED, SOURCE)
     host.build("exit 21", SOURCE)
     assert (host.app / "slugs/ab12/app/made").exists()
+
+
+@rooted
+def test_a_log_is_kept_and_shows_no_secret(host: SimpleNamespace, capfd: pytest.CaptureFixture[str]) -> None:
+    said = COMPILED + "echo it is hunter2/x, public, abc; echo and hunter2 >&2; printf end"
+    host.build(said, source(hidden=["KEY", "LONG", "TINY"]))
+    log = (host.app / "slugs/ab12/.build.log").read_text()
+    assert log == "it is (secret), public, abc\nand (secret)\nend"
+    assert log in capfd.readouterr().out
+
+
+@rooted
+def test_a_build_that_fills_the_disk_is_stopped(
+    host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large, pause = host.app / "build/slug/app/large", time.sleep
+    monkeypatch.setattr(host.module, "time", SimpleNamespace(sleep=lambda _: pause(0.01)))
+    usage = SimpleNamespace(rmtree=shutil.rmtree)
+    usage.disk_usage = lambda _: SimpleNamespace(free=0 if large.exists() else host.module.SPARE + 1)
+    monkeypatch.setattr(host.module, "shutil", usage)
+    with pytest.raises(host.module.Failed) as caught:
+        host.build(
+            "trap 'exit 143' TERM; touch slug/app/large; for n in $(seq 99); do sleep 0.05; done", SOURCE
+        )
+    assert caught.value.args[0] == 26
+    assert not (host.app / "slugs").exists()
+
+
+@rooted
+def test_a_cache_is_for_one_stack(host: SimpleNamespace) -> None:
+    for stack, kept in (("debian-12", False), ("debian-12", True), ("debian-13", False)):
+        shutil.rmtree(host.app / "slugs", ignore_errors=True)
+        host.build(COMPILED + "ls ../cache >slug/app/found; touch ../cache/kept", source(stack=stack))
+        assert (host.app / "slugs/ab12/app/found").read_text() == "kept\n" * kept
 
 
 # buildpacks in the dyno
@@ -420,159 +508,53 @@ def inside(tmp_path: Path) -> SimpleNamespace:
     return SimpleNamespace(pack=pack, run=run, result=tmp_path / "result", packs=tmp_path / "buildpacks")
 
 
-def test_the_first_buildpack_that_fits_is_used(inside: SimpleNamespace) -> None:
-    inside.pack("no", detect="exit 1")
-    inside.pack("yes", detect="echo Yes")
+def test_buildpacks_run_in_order_to_the_first_that_does_not_fit(inside: SimpleNamespace) -> None:
+    inside.pack("yes", detect="echo Yes", compile="echo first")
+    inside.pack("no", detect="echo Because; exit 1")
     inside.pack("late", compile="echo never")
-    done = inside.run("first", "no", "yes", "late")
-    assert done.returncode == 0
-    assert "-----> Yes app detected" in done.stdout
-    assert "never" not in done.stdout
-    assert (inside.result / "buildpacks").read_text() == "yes\n"
+    done = inside.run("yes", "no", "late")
+    assert done.returncode == 20
+    assert done.stdout.splitlines() == [
+        "-----> Yes app detected",
+        "-----> Using buildpack: yes",
+        "first",
+        " !     App not compatible with buildpack: no",
+        " !     Because",
+    ]
+
+
+def test_a_buildpack_needs_no_release(inside: SimpleNamespace) -> None:
+    inside.pack("one", release="echo one")
+    inside.pack("two")
+    (inside.packs / "two/bin/release").unlink()
+    assert inside.run("one", "two").returncode == 0
+    assert (inside.result / "release").read_text() == ""
+
+
+def test_a_buildpack_may_write_the_procfile(inside: SimpleNamespace) -> None:
+    inside.pack("one")
+    assert inside.run("one").returncode == 0
+    assert (inside.result / "procfile").read_text() == ""
+    inside.pack("two", compile='echo web: x >"$1/Procfile"')
+    assert inside.run("two").returncode == 0
+    assert (inside.result / "procfile").read_text() == "web: x\n"
 
 
 def test_later_buildpacks_see_what_earlier_ones_export_and_the_last_decides(inside: SimpleNamespace) -> None:
     inside.pack("one", compile=f"echo 'export LEFT=here' >{inside.packs}/one/export", release="echo one")
     inside.pack("two", compile='echo "got $LEFT"', release='echo "two $LEFT"')
-    done = inside.run("all", "one", "two")
+    done = inside.run("one", "two")
     assert "got here" in done.stdout
     assert (inside.result / "release").read_text() == "two \n"
 
 
 @pytest.mark.parametrize(
-    ("scripts", "want", "status"),
-    [
-        ({"detect": "exit 1"}, "first", 20),
-        ({"detect": "exit 1"}, "all", 20),
-        ({"compile": "exit 3"}, "first", 21),
-    ],
+    ("scripts", "status"),
+    [({}, 0), ({"detect": "exit 1"}, 20), ({"compile": "exit 3"}, 21), ({"release": "exit 3"}, 21)],
 )
-def test_a_build_ends_with_our_numbers(
-    inside: SimpleNamespace, scripts: dict[str, str], want: str, status: int
-) -> None:
+def test_a_build_ends_with_our_numbers(inside: SimpleNamespace, scripts: dict[str, str], status: int) -> None:
     inside.pack("one", **scripts)
-    assert inside.run(want, "one").returncode == status
-
-
-# the Python buildpack
-
-
-@pytest.fixture
-def python(tmp_path: Path) -> SimpleNamespace:
-    """bin/compile on a source of given files."""
-    pack = tmp_path / "pack"
-    shutil.copytree(PACK, pack)
-    folders = {name: tmp_path / name for name in ("app", "cache", "env")}
-
-    def compiled(env: dict[str, str] | None = None, **files: str) -> subprocess.CompletedProcess[str]:
-        shutil.rmtree(folders["app"], ignore_errors=True)
-        for folder in folders.values():
-            folder.mkdir(exist_ok=True)
-        for name, text in files.items():
-            path = folders["app"] / name.replace("__", "/").replace("_dot_", ".")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        for name, value in (env or {}).items():
-            (folders["env"] / name).write_text(value)
-        argv = [str(pack / "bin/compile"), *map(str, folders.values())]
-        quiet = {**os.environ, "STACK": "debian-12", "PIP_NO_INDEX": "1"}
-        return subprocess.run(argv, capture_output=True, text=True, check=False, env=quiet)
-
-    return SimpleNamespace(compiled=compiled, app=folders["app"], pack=pack)
-
-
-def generation() -> str:
-    argv = ["python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
-    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def test_an_app_gets_its_environment_and_the_next_build_takes_it_from_the_cache(
-    python: SimpleNamespace,
-) -> None:
-    first = python.compiled(requirements_dot_txt="", runtime_dot_txt="")
-    assert first.returncode == 0, first.stdout + first.stderr
-    assert (python.app / ".heroku/python/bin/python").exists()
-    assert (python.app / ".profile.d/python.sh").exists()
-    assert "cache" not in first.stdout
-    second = python.compiled(requirements_dot_txt="")
-    assert "Restoring packages from the cache" in second.stdout
-    changed = python.compiled(requirements_dot_txt="# another\n")
-    assert "cache" not in changed.stdout
-
-
-def test_hooks_see_config_vars_to_the_last_byte_but_none_that_would_break_the_build(
-    python: SimpleNamespace,
-) -> None:
-    hook = '#!/bin/sh\nprintf "[%s][%s]" "$VALUE" "$PYTHONHOME" >seen\n'
-    env = {"VALUE": "two\nlines 'quoted'\n\n", "PATH": "/nowhere", "PYTHONHOME": "/nowhere", "no-name": "x"}
-    done = python.compiled(env, requirements_dot_txt="", bin__post_compile=hook)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert (python.app / "seen").read_text() == "[two\nlines 'quoted'\n\n][]"
-
-
-@pytest.mark.parametrize(
-    ("files", "told"),
-    [
-        ({"app_dot_py": ""}, "No requirements.txt"),
-        ({"requirements_dot_txt": "", "poetry_dot_lock": ""}, "delete poetry.lock"),
-        ({"requirements_dot_txt": "", "venv__pyvenv_dot_cfg": ""}, "git rm -r --cached venv"),
-        ({"requirements_dot_txt": "", "runtime_dot_txt": "python-2.7.18\n"}, "asks for Python 2.7.18"),
-        ({"requirements_dot_txt": "", "bin__pre_compile": "#!/bin/sh\nexit 4\n"}, "bin/pre_compile failed"),
-        ({"requirements_dot_txt": "no-such-package-here==1\n"}, "pip could not install"),
-    ],
-)
-def test_what_cannot_work_is_said_with_what_to_do(
-    python: SimpleNamespace, files: dict[str, str], told: str
-) -> None:
-    done = python.compiled(None, **files)
-    assert done.returncode == 1
-    assert told in done.stdout + done.stderr
-
-
-def test_a_pin_of_the_stacks_own_generation_is_taken(python: SimpleNamespace) -> None:
-    done = python.compiled(requirements_dot_txt="", runtime_dot_txt=f"python-{generation()}.99\n")
-    assert f"asks for {generation()}.99" in done.stdout
-    assert done.returncode == 0
-
-
-@pytest.mark.parametrize(
-    ("name", "status"), [("requirements.txt", 0), ("app.py", 0), ("uv.lock", 0), ("index.html", 1)]
-)
-def test_python_apps_are_told_by_their_files(tmp_path: Path, name: str, status: int) -> None:
-    (tmp_path / name).touch()
-    done = subprocess.run([PACK / "bin/detect", tmp_path], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (status, "" if status else "Python\n")
-
-
-@pytest.mark.parametrize(
-    ("limit", "cores", "given", "wanted"),
-    [
-        (512, 2, "", "2"),
-        (1024, 2, "", "4"),
-        (16384, 2, "", "5"),
-        (128, 2, "", "1"),
-        (1024, 2, "9", "9"),
-        (None, 2, "", ""),
-    ],
-)
-def test_web_processes_fit_the_dyno(
-    tmp_path: Path, limit: int | None, cores: int, given: str, wanted: str
-) -> None:
-    if limit:
-        (tmp_path / "memory").mkdir()
-        (tmp_path / "memory/memory.limit_in_bytes").write_text(f"{limit << 20}\n")
-    text = (PACK / "profile.d/WEB_CONCURRENCY.sh").read_text().replace("/sys/fs/cgroup", str(tmp_path))
-    ask = f'nproc() {{ echo {cores}; }}\nWEB_CONCURRENCY={given}\n{text}\necho "$WEB_CONCURRENCY"\n'
-    done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True)
-    assert done.stdout == f"{wanted}\n"
-
-
-def test_every_script_of_the_buildpack_can_be_run() -> None:
-    assert {path.name for path in (PACK / "bin").iterdir() if path.stat().st_mode & stat.S_IXUSR} == {
-        "compile",
-        "detect",
-        "release",
-    }
+    assert inside.run("one").returncode == status
 
 
 # from the build host to the others
@@ -596,9 +578,9 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNam
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
 
-    def get(item: str, user: int = USER, key: str = KEY) -> Path:
-        fetch.fetch(server.server_address[:2], item, user, key)
-        return there / item
+    def get(item: str, user: int = USER, key: str = KEY, into: str = "") -> Path:
+        fetch.fetch(server.server_address[:2], item, into or item, user, key)
+        return there / (into or item)
 
     yield SimpleNamespace(share=share, fetch=fetch, server=server, get=get, here=here, there=there)
     server.shutdown()
@@ -621,6 +603,25 @@ def test_a_slug_arrives_to_the_byte_and_belongs_to_the_app_of_this_host(fleet: S
     assert os.readlink(got / "app/run") == "/etc/passwd"
     assert [path.stat().st_uid for path in (got, got / ".slug.json")] == [0, 0]
     assert fleet.get(SLUG) == got
+
+
+@rooted
+def test_a_slug_of_another_app_arrives_under_the_name_of_this_one(fleet: SimpleNamespace) -> None:
+    got = fleet.get(SLUG, into="apps/other/slugs/ab12")
+    assert (got / "app/a b/noise").exists()
+    assert not (fleet.there / SLUG).exists()
+
+
+@pytest.mark.parametrize(("into", "words"), [("", ()), ("apps/other/slugs/ab12", ("apps/other/slugs/ab12",))])
+def test_who_fetches_is_told_all_in_its_order(into: str, words: tuple[str, ...]) -> None:
+    order = converge._order(Fetch(SLUG, "one", "192.0.2.1", USER, into), 65)
+    assert order["argv"][1:] == ("192.0.2.1", str(converge.SHARE_PORT), SLUG, str(USER), *words)
+
+
+@pytest.mark.parametrize("into", ["apps/other/releases/v1", "../evil", "apps/other/slugs/ab12/.."])
+def test_a_name_that_is_none_is_refused(fleet: SimpleNamespace, into: str) -> None:
+    with pytest.raises(ValueError, match=SLUG):
+        fleet.fetch.main("127.0.0.1", "1", SLUG, "0", into)
 
 
 @rooted
@@ -742,7 +743,7 @@ def test_a_signal_while_it_is_laid_out_leaves_nothing(
 @rooted
 def test_nobody_there_is_said_after_a_while(fleet: SimpleNamespace) -> None:
     with pytest.raises(fleet.fetch.Failed) as caught:
-        fleet.fetch.fetch(("127.0.0.1", 1), SLUG, USER, KEY)
+        fleet.fetch.fetch(("127.0.0.1", 1), SLUG, SLUG, USER, KEY)
     assert caught.value.args[0] == 30
     assert left(fleet.there) == []
 

@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from deployer import obstacles
-from deployer.app import App
 from deployer.facts import Facts
-from deployer.fleet import Fleet, Host
-from deployer.model import Tree
-from deployer.spec import Spec
-from deployer.stacks import Stack
+from deployer.fleet import Host
 
 ALL = frozenset({"router", "dynos", "logplex", "build"})
 HOST = Host(name="one", address="192.0.2.1", roles=ALL)
 FACTS = Facts(host="one", disk_free=9000, listeners={80: "nginx", 22: "sshd"})
-
-
-def spec(**app: object) -> Spec:
-    return Spec(
-        app=App(title="", processes={"web": "x"}, stack="debian-12", **app),
-        fleet=Fleet(app="hello", hosts=(HOST,)),
-        stack=Stack(name="debian-12", suite="bookworm"),
-        config={},
-        generated=(),
-        tree=Tree(Path(), ()),
-        folder=Path(),
-    )
 
 
 @pytest.mark.parametrize(
@@ -52,11 +35,6 @@ def spec(**app: object) -> Spec:
     ],
 )
 def test_obstacles(host: Host, facts: Facts, said: list[str]) -> None:
-    problems = obstacles.found(spec(), (host,), {"one": facts})
+    problems = obstacles.found((host,), {"one": facts})
     assert [problem.summary for problem in problems] == said
     assert all(problem.hint for problem in problems)
-
-
-def test_a_buildpack_that_is_not_ours_is_refused() -> None:
-    problems = obstacles.found(spec(buildpacks=("heroku/nodejs", "heroku/python")), (HOST,), {"one": FACTS})
-    assert [problem.summary for problem in problems] == ["there is no buildpack 'heroku/nodejs' here"]

@@ -121,11 +121,21 @@ def test_digests_tell_a_change_and_not_the_value() -> None:
 
 def test_config_vars_reach_a_shell_whole() -> None:
     value = 'it\'s "quoted" $(touch /nowhere) `x` \\ ä\nsecond line'
-    text = releases.env_file({"ODD": Text(value), "A": Text("")})
+    text = releases.env_file({"ODD": Text(value), "A": Text(""), "OURS": Text("")}, {"OURS": value})
     assert text.secret
-    script = text.reveal() + 'printf %s "$A$ODD"'
+    script = text.reveal() + 'printf %s "$OURS$A$ODD"'
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == value
+
+
+def test_a_dyno_is_told_of_its_release() -> None:
+    release = replace(WANTED, number=7, commit="60a874b012", when="2026-01-02T03:04:05+00:00")
+    told = releases.metadata("hello", release)
+    assert told["HEROKU_RELEASE_CREATED_AT"] == "2026-01-02T03:04:05Z"
+    assert told["HEROKU_RELEASE_VERSION"] == "v7"
+    assert told["HEROKU_SLUG_DESCRIPTION"] == "Deploy 60a874b0"
+    assert told["HEROKU_APP_ID"] == releases.metadata("hello", WANTED)["HEROKU_APP_ID"]
+    assert told["HEROKU_APP_ID"] != releases.metadata("other", WANTED)["HEROKU_APP_ID"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +89,23 @@ def test_owners_go_by_name_too(tmp_path: Path) -> None:
     status, _ = run(put(tmp_path / "file", b"x", owner=f"{getpass.getuser()}:{group}"))
     assert status == 0
     assert run(put(tmp_path / "other", b"x", owner="no-such-user:root"))[0] == 1
+
+
+def test_a_watched_step_ends_when_nobody_listens_any_more() -> None:
+    order = {
+        "do": "sh",
+        "argv": ["sh", "-c", "echo begun; exec sleep 60"],
+        "timeout": 60,
+        "size": 0,
+        "watched": True,
+    }
+    runner = subprocess.Popen([sys.executable, str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert runner.stdin and runner.stdout
+    runner.stdin.write(json.dumps([order]).encode() + b"\n")
+    runner.stdin.close()
+    while b"begun" not in runner.stdout.readline():
+        pass
+    runner.stdout.close()
+    began = time.monotonic()
+    runner.wait(timeout=30)
+    assert time.monotonic() - began < 20

@@ -33,7 +33,8 @@ MODELS: dict[tuple[str, str], tuple[type[BaseModel], ...]] = {
 JUST_TEXT = {("app", "script"), ("app", "buildpack")}
 """Objects of which only one key is kept, as a text."""
 NOT_KEPT = {"$schema", "process"}
-OF_THE_FOLDER = {("stack", "name")}
+NOT_OF_THE_FILE = {("stack", "name"), ("stack", "updates")}
+"""Given by the folder, and by fleet.json."""
 
 
 def keys_of_schema(kind: str, definition: str) -> set[str]:
@@ -70,8 +71,8 @@ def nodes(node: Any) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize(("kind", "definition"), MODELS, ids=str)
 def test_schema_and_model_have_the_same_keys(kind: str, definition: str) -> None:
     models = MODELS[kind, definition]
-    of_the_folder = {key for file, key in OF_THE_FOLDER if file == kind}
-    assert keys_of_schema(kind, definition) == keys_of_model(*models) - of_the_folder
+    not_of_the_file = {key for file, key in NOT_OF_THE_FILE if file == kind}
+    assert keys_of_schema(kind, definition) == keys_of_model(*models) - not_of_the_file
 
 
 @pytest.mark.parametrize("kind", ["app", "fleet", "stack"])
@@ -104,12 +105,17 @@ def test_every_stack_is_sound() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["debian-12", "Heroku-24", "heroku-22", "heroku-20", "heroku-18", "cedar-14"]
+    ("suite", "names"),
+    [
+        ("bookworm", "debian-12 heroku-22 heroku-20 heroku-18 cedar-14"),
+        ("trixie", "debian-13 Heroku-24 heroku-26"),
+    ],
 )
-def test_herokus_stacks_have_names_here(name: str) -> None:
-    stack = named(name, data.stacks())
-    assert stack
-    assert (stack.name, stack.suite) == ("debian-12", "bookworm")
+def test_herokus_stacks_have_names_here(suite: str, names: str) -> None:
+    for name in names.split():
+        stack = named(name, data.stacks())
+        assert stack
+        assert stack.suite == suite
 
 
 @pytest.mark.parametrize("name", ["container", "no-such-stack"])
@@ -131,6 +137,13 @@ def test_the_digest_of_a_stack_is_that_of_its_image() -> None:
     assert stack.model_copy(update={"aliases": (), "description": ""}).digest == stack.digest
     assert stack.model_copy(update={"run": (*stack.run, "less")}).digest != stack.digest
     assert len(stack.digest) == 12
+
+
+def test_security_updates_make_the_image_anew_and_slugs_stay() -> None:
+    stack = data.stack("debian-12")
+    one, two = (stack.model_copy(update={"updates": day}) for day in ("2026-11-23", "2026-11-24"))
+    assert len({stack.digest, one.digest, two.digest}) == 3
+    assert stack.definition == one.definition == two.definition == stack.digest
 
 
 def test_the_reference_page_is_up_to_date() -> None:

@@ -15,8 +15,9 @@ from fleets import ALL, fleet, spec
 from jsonschema import Draft202012Validator
 
 from deployer import planner
+from deployer.events import Event
 from deployer.facts import Facts, read
-from deployer.model import Event, Stage
+from deployer.model import Stage
 from deployer.providers import PROVIDERS
 from deployer.remote import channel
 from deployer.source import data

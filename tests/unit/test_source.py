@@ -20,7 +20,8 @@ HOST = {"address": "203.0.113.1", "roles": ["router", "dynos", "logplex", "build
 
 
 def write(folder: Path, **files: Any) -> Path:
-    sound = {"Procfile": "web: x\n", "fleet.json": {"app": "hello", "hosts": {"one": HOST}}}
+    fleet = {"app": "hello", "hosts": {"one": HOST}}
+    sound = {"Procfile": "web: x\n", "requirements.txt": "", "fleet.json": fleet}
     for name, content in (sound | files).items():
         (folder / name).write_text(content if isinstance(content, str) else json.dumps(content, indent=1))
     return folder
@@ -28,10 +29,15 @@ def write(folder: Path, **files: Any) -> Path:
 
 def test_a_spec_holds_what_the_files_say(tmp_path: Path) -> None:
     spec = load(write(tmp_path, **{"app.json": {"name": "Hello", "stack": "heroku-24"}, "main.py": "x"}))
-    assert (spec.app.title, spec.app.stack, spec.stack.name) == ("Hello", "debian-12", "debian-12")
+    assert (spec.app.title, spec.app.stack, spec.stack.name) == ("Hello", "debian-13", "debian-13")
     assert spec.app.processes == {"web": "x"}
     assert [host.name for host in spec.fleet.hosts] == ["one"]
-    assert [entry.path for entry in spec.tree.entries] == [b"Procfile", b"app.json", b"main.py"]
+    assert [entry.path for entry in spec.tree.entries] == [
+        b"Procfile",
+        b"app.json",
+        b"main.py",
+        b"requirements.txt",
+    ]
     assert spec.warnings == ()
 
 
@@ -77,7 +83,7 @@ def test_local_files_that_a_fleet_names_are_found_beside_it_and_are_no_source(tm
     spec = load(write(tmp_path, **{"fleet.json": fleet, "keys": "k", "token": "t"}))
     assert spec.fleet.hosts[0].key == str(tmp_path / "keys")
     assert spec.fleet.known_hosts == str(Path("~/known").expanduser())
-    assert [entry.path for entry in spec.tree.entries] == [b"Procfile"]
+    assert [entry.path for entry in spec.tree.entries] == [b"Procfile", b"requirements.txt"]
 
 
 @pytest.mark.parametrize(

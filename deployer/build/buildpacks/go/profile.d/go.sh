@@ -1,0 +1,2 @@
+# The app's own programs can be called by their names.
+export PATH="$HOME/bin:$PATH"

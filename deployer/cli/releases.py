@@ -1,0 +1,103 @@
+"""releases: what was released, and how it was built."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from deployer.cli import options as o
+
+if TYPE_CHECKING:
+    from deployer.sight import Sight
+    from deployer.spec import Spec
+
+app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+
+
+@app.callback()
+def listed(
+    context: typer.Context,
+    folder: o.Folder = o.HERE,
+    environment: o.Environment = None,
+    as_json: o.Json = False,
+    without: o.Without = None,
+) -> None:
+    """List the releases that are kept, the newest first; `show` tells about one.
+
+    Example: deploy releases
+    """
+    from deployer.views import json, text
+
+    if context.invoked_subcommand:
+        return
+    spec, _, found = _seen(folder, environment, without)
+    if as_json:
+        text.show(json.document(found))
+    elif not found:
+        text.show(f"No releases of {spec.fleet.app}. Next: deploy apply")
+    else:
+        text.show(text.table(_row(release) for release in found))
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="Which release, such as v7.")],
+    build: Annotated[bool, typer.Option("--build", help="Show what its build said.")] = False,
+    folder: o.Folder = o.HERE,
+    environment: o.Environment = None,
+    as_json: o.Json = False,
+    without: o.Without = None,
+) -> None:
+    """Tell all that is known about one release.
+
+    Example: deploy releases show v7 --build
+    """
+    from deployer.problems import InputError, Problem
+    from deployer.views import json, text
+
+    spec, sight, found = _seen(folder, environment, without)
+    release = next((r for r in found if f"v{r['number']}" == name), None)
+    if release is None:
+        known = ", ".join(f"v{r['number']}" for r in found) or "none"
+        raise InputError(Problem(f"there is no release {name}", hint=f"these are kept: {known}"))
+    said = _build_log(spec, sight, release["slug"]) if build else []
+    if as_json:
+        text.show(json.document(release | ({"build": said} if build else {})))
+    else:
+        text.show("\n".join(said) if build else text.table(_facts(release)))
+
+
+def _seen(
+    folder: Any, environment: str | None, without: list[str] | None
+) -> tuple[Spec, Sight, list[dict[str, Any]]]:
+    from deployer import status
+    from deployer.sight import look
+
+    spec = o.load(folder, environment)
+    sight = look(spec, tuple(without or ()))
+    return spec, sight, status.releases(spec.fleet.app, sight.facts)
+
+
+def _row(release: dict[str, Any]) -> tuple[object, ...]:
+    outcome = release["outcome"] + (" (current)" if release["current"] else "")
+    return (f"v{release['number']}", outcome, release["why"], release["who"], release["when"])
+
+
+def _facts(release: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """A line a fact; config vars by name only."""
+    words = release | {"config": " ".join(release["config"])}
+    processes = [(f"process {kind}", command) for kind, command in words.pop("processes").items()]
+    return [(name, words[name]) for name in sorted(words)] + processes
+
+
+def _build_log(spec: Spec, sight: Sight, slug: str) -> list[str]:
+    from deployer.problems import InputError, Problem
+    from deployer.releases import APPS
+    from deployer.sight import read
+
+    said = read(sight, f"{APPS}/{spec.fleet.app}/slugs/{slug}/.build.log")
+    if said is None:
+        hint = "its slug is gone with the releases that are no longer kept, or the log has more than 1 MB"
+        raise InputError(Problem(f"no host has the log of the build of {slug}", hint=hint))
+    return said.splitlines()

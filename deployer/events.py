@@ -1,0 +1,28 @@
+"""What happens while a plan runs, as values; views draw them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened while a plan ran; views draw it, nothing else does."""
+
+    kind: Literal["stage", "start", "line", "ok", "failed", "look"]
+    host: str = ""
+    address: str = ""
+    say: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    elapsed: float = 0.0
+    """Seconds since the run began."""
+
+    def as_dict(self) -> dict[str, Any]:
+        public = {"event": self.kind, "host": self.host, "address": self.address, "say": self.say}
+        return public | {"elapsed": round(self.elapsed, 2)} | dict(self.detail)
+
+
+Tell = Callable[[Event], None]
+"""Who wants to hear of events."""

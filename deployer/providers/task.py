@@ -1,0 +1,105 @@
+"""What an app runs once: the release phase of each release, and postdeploy after the first."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from deployer.facts import Facts, Probe
+from deployer.fleet import Host
+from deployer.model import Put, Sh, Stage, Step, Text
+from deployer.providers.base import plain_cause
+from deployer.providers.host import BIN
+from deployer.providers.stack import STACKS
+from deployer.releases import APPS
+from deployer.world import Task, World
+
+PATIENCE = 3600
+"""Seconds that a task may take (Heroku contract 7.1)."""
+LOCK = "/run/deployer/task.lock"
+"""One task at a time on a host: they share an address."""
+
+
+@dataclass(frozen=True)
+class TaskSeen:
+    key: str
+    done: bool
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """`spec` is what dyno-once reads, `mark` the file that says that the task has run."""
+
+    key: str
+    task: Task
+    spec: Text
+    mark: str
+
+    def expect(self) -> TaskSeen:
+        return TaskSeen(self.key, True)
+
+
+class TaskProvider:
+    name = "task"
+
+    def desire(self, world: World, host: Host) -> Iterator[Wanted]:
+        """On the first host with dynos; only a release that is not live yet has tasks at all."""
+        if world.tasks and host.name == world.with_role("dynos")[0].name:
+            for task in world.tasks:
+                yield _wanted(world, task)
+
+    def probe(self, app: str) -> Probe:
+        return Probe(texts=frozenset({f"{APPS}/{app}/releases/*/*.done"}))
+
+    def observe(self, app: str, facts: Facts) -> Iterator[TaskSeen]:
+        prefix = f"{APPS}/{app}/releases/"
+        for path in sorted(facts.texts):
+            if path.startswith(prefix) and path.endswith(".done"):
+                yield TaskSeen(path.removeprefix(prefix).removesuffix(".done").replace("/", "."), True)
+
+    def converge(self, want: Wanted | None, have: Any, differs: frozenset[str]) -> Iterable[Step]:
+        """The mark goes with the record of its release."""
+        if want is None:
+            return ()
+        argv = ("flock", LOCK, f"{BIN}/dyno-once")
+        run = Sh(argv, want.spec, timeout=PATIENCE + 60)
+        say = f"run {want.task.name}: {want.task.command}"
+        return [
+            Step(want.task.stage, say, run, live=True),
+            Step(want.task.stage, f"note that {want.key} is done", Put(want.mark, Text("done\n"))),
+        ]
+
+    def cause(self, world: World, want: Any, have: Any, differs: frozenset[str]) -> str:
+        if isinstance(want, Wanted) and want.task.stage == Stage.RELEASE:
+            return "once for each release, before anything of it starts"
+        return "once, after the first release is live" if want else plain_cause(want, have, differs)
+
+
+def _wanted(world: World, task: Task) -> Wanted:
+    release = world.release
+    if release is None:
+        raise ValueError("a task without a release")
+    folder = f"{APPS}/{world.app}/releases/{release.name}"
+    spec = {
+        "name": f"{world.app}.{task.name}.{1000 + release.number}",
+        "base": world.base,
+        "lower": [f"{APPS}/{world.app}/slugs/{release.slug}", f"{STACKS}/{release.stack}.run"],
+        "address": task_address(world.network),
+        "memory": task.memory,
+        "pids": task.pids,
+        "command": task.command,
+        "env": {"HEROKU_DYNO_ID": f"{world.app}.{task.name}.{1000 + release.number}"},
+        "env_file": f"{folder}/env",
+        "timeout": PATIENCE,
+        "log": "all",
+    }
+    text = Text(json.dumps(spec, sort_keys=True))
+    return Wanted(f"{release.name}.{task.name}", task, text, f"{folder}/{task.name}.done")
+
+
+def task_address(network: str) -> str:
+    """The last but one of the dyno network; the last is the build's."""
+    return str(ipaddress.ip_network(network)[-3])

@@ -1,0 +1,33 @@
+"""Which slugs the hosts hold, for which apps, and what they have written down about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from deployer.build.slug import Slug, read_slug
+from deployer.facts import Facts
+from deployer.releases import APPS
+
+
+def held(facts: Facts) -> Iterator[tuple[str, str]]:
+    """`(app, digest)` of each whole slug on a host."""
+    for folder in sorted(facts.folders):
+        app, slash, digest = folder.removeprefix(f"{APPS}/").partition("/slugs/")
+        if folder.startswith(f"{APPS}/") and slash and not digest.endswith(".partial"):
+            yield app, digest
+
+
+def holders(digest: str, app: str, facts: Mapping[str, Facts], hosts: Iterable[str]) -> list[tuple[str, str]]:
+    """`(host, app)` of those that have a slug: first those that have it for `app`, else as in `hosts`."""
+    found = [(host, owner) for host in hosts for owner, held_one in held(facts[host]) if held_one == digest]
+    return sorted(found, key=lambda place: place[1] != app)
+
+
+def record(digest: str, facts: Mapping[str, Facts]) -> Slug | None:
+    """What the first host that has the slug says about it."""
+    for host in sorted(facts):
+        for app, held_one in held(facts[host]):
+            document = facts[host].document(f"{APPS}/{app}/slugs/{held_one}/.slug.json")
+            if held_one == digest and document:
+                return read_slug(digest, document)
+    return None

@@ -1,0 +1,81 @@
+"""A release that fails leaves the one that served, alone, and is recorded as failed."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fleets import ALL, Fleet, fleet, in_order, spec
+
+from deployer import decision, failure, releases
+from deployer.model import Plan, Sh, Stage
+from deployer.problems import Problem, ReleaseFailedError
+from deployer.remote import converge
+from deployer.spec import Spec
+
+TASKS: dict[str, Any] = {"hosts": {"one": ALL, "two": "dynos"}, "scale": {"web": 2}, "postdeploy": "seed"}
+TASKS["processes"] = {"web": "w", "release": "migrate"}
+
+
+def fails(seen: Fleet, wanted: Spec, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An apply whose first step at `stage` fails, and what follows from that."""
+
+    def run(links: object, plan: Plan, *rest: object) -> None:
+        seen.run(plan)
+
+    monkeypatch.setattr(converge, "converge", run)
+    todo = decision.decide(wanted, seen.sight(wanted))
+    seen.run(todo.plan, stop_after=[step.stage for _, step in in_order(todo.plan)].index(stage))
+    broken: Any = SimpleNamespace(failed={"one": Problem("it broke")}, stage=stage)
+    return failure.failure(seen.sight(wanted), todo, broken, lambda _: None)
+
+
+def outcomes(seen: Fleet, wanted: Spec) -> list[str]:
+    known = releases.seen("hello", seen.sight(wanted).facts.values())
+    return [f"{release.name} {release.outcome}" for release in known.values()]
+
+
+@pytest.mark.parametrize("stage", [Stage.RELEASE, Stage.START])
+def test_the_old_release_goes_on_alone(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, wanted = fleet(), spec(**TASKS, source="two")
+    seen.apply(spec(**TASKS))
+    before = {name: machine.dynos() for name, machine in seen.machines.items()}
+    error = fails(seen, wanted, stage, monkeypatch)
+    assert isinstance(error, ReleaseFailedError)
+    assert [problem.summary for problem in error.problems] == ["it broke", "v1 goes on serving"]
+    assert outcomes(seen, wanted) == ["v1 succeeded", "v2 failed"]
+    assert {name: machine.dynos() for name, machine in seen.machines.items()} == before
+    assert seen.plan(spec(**TASKS)).empty
+    assert seen.plan(wanted).release == "v3"
+
+
+@pytest.mark.parametrize("stage", [Stage.RELEASE, Stage.START])
+def test_a_first_release_that_fails_leaves_no_dyno(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, wanted = fleet(), spec(**TASKS)
+    error = fails(seen, wanted, stage, monkeypatch)
+    assert isinstance(error, ReleaseFailedError)
+    assert outcomes(seen, wanted) == ["v1 failed"]
+    assert [key for machine in seen.machines.values() for key in machine.dynos()] == []
+    seen.apply(wanted)
+    assert outcomes(seen, wanted) == ["v1 failed", "v2 succeeded"]
+    assert seen.machines["one"].ran.count("seed") == 1
+
+
+def test_before_it_has_begun_there_is_nothing_to_undo(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, wanted = fleet(), spec(**TASKS)
+    error = fails(seen, wanted, Stage.BUILD, monkeypatch)
+    assert isinstance(error, ReleaseFailedError)
+    assert outcomes(seen, wanted) == []
+    assert "nothing serves yet" in error.problems[-1].summary
+
+
+def test_a_postdeploy_that_fails_is_run_again_and_the_release_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, wanted = fleet(), spec(**TASKS)
+    error = fails(seen, wanted, Stage.POSTDEPLOY, monkeypatch)
+    assert not isinstance(error, ReleaseFailedError)
+    assert outcomes(seen, wanted) == ["v1 pending"]
+    rest = [step.say for _, step in in_order(seen.plan(wanted)) if isinstance(step.act, Sh)]
+    assert rest[0] == "run postdeploy: seed"
+    seen.apply(wanted)
+    assert seen.machines["one"].ran == ["migrate", "seed"]
