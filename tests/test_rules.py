@@ -152,3 +152,13 @@ def test_no_text_is_glued_into_a_shell(name: str) -> None:
         constants = [w.value if isinstance(w, ast.Constant) else None for w in words]
         after = [i + 1 for i, word in enumerate(constants) if word == "-c"]
         assert [ast.unparse(words[i]) for i in after if not isinstance(constants[i], str)] == []
+
+
+PATCHES = {"deployer.remote.connect", "deployer.remote.converge"}
+"""Loading these has gevent patch threads and sockets for good."""
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "tests").rglob("test_*.py")), ids=lambda file: file.stem)
+def test_no_test_has_gevent_patch_the_others(file: Path) -> None:
+    for line, module in imports(ast.parse(file.read_text("utf-8"))):
+        assert module not in PATCHES, line

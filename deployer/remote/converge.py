@@ -19,11 +19,10 @@ from deployer.model import Act, Fetch, Plan, Put, Send, Sh, Stage, Step, Text
 from deployer.problems import Problem, Where
 from deployer.remote import channel
 from deployer.remote.connect import Links
+from deployer.remote.orders import SHARE_PORT, order
 from deployer.source.archive import tarball
 
 SHARE = "/var/lib/deployer/bin/share"
-FETCH = "/var/lib/deployer/bin/fetch"
-SHARE_PORT = 8421
 SHARE_SECONDS = 3600
 TAIL = 12
 """Lines of a failed step's output that are shown."""
@@ -115,7 +114,7 @@ def _on_host(state: Any, host: Any, run: Run, work: Work) -> bool:
 
 def _send(run: Run, host: str, steps: tuple[tuple[str, Step], ...]) -> Problem | None:
     bodies = [_body(run, step.act) for _, step in steps]
-    header = json.dumps([_order(step.act, size) for (_, step), (size, _) in zip(steps, bodies, strict=True)])
+    header = json.dumps([order(step.act, size) for (_, step), (size, _) in zip(steps, bodies, strict=True)])
     stdin = _stream(header, [blocks for _, blocks in bodies])
     listener = _Listener(run, host, steps)
     line = channel.python_line(run.links.hosts[host].user)
@@ -132,19 +131,6 @@ def _stream(header: str, bodies: list[Iterable[bytes]]) -> Iterator[bytes]:
     yield header.encode() + b"\n"
     for body in bodies:
         yield from body
-
-
-def _order(act: Act, size: int) -> dict[str, Any]:
-    match act:
-        case Put():
-            return {"do": "put", "path": act.path, "mode": act.mode, "owner": act.owner, "size": size}
-        case Fetch():
-            owner = () if act.uid is None else (str(act.uid),)
-            into = (act.into,) if act.into else ()
-            argv = (FETCH, act.address, str(SHARE_PORT), act.item, *owner, *into)
-            return {"do": "sh", "argv": argv, "timeout": act.timeout, "size": size}
-    order = {"do": "sh", "argv": act.argv, "timeout": act.timeout, "size": size}
-    return order | ({"watched": True} if isinstance(act, Send) else {})
 
 
 def _body(run: Run, act: Act) -> tuple[int, Iterable[bytes]]:

@@ -25,7 +25,7 @@ import pytest
 from deployer.build.packs import Buildpack
 from deployer.build.slug import Build, document, process_types, read_slug, send
 from deployer.model import Entry, Fetch, Text, Tree
-from deployer.remote import converge
+from deployer.remote import orders
 from deployer.stacks import Stack
 
 ROOT = Path(__file__).parents[2] / "deployer"
@@ -614,8 +614,8 @@ def test_a_slug_of_another_app_arrives_under_the_name_of_this_one(fleet: SimpleN
 
 @pytest.mark.parametrize(("into", "words"), [("", ()), ("apps/other/slugs/ab12", ("apps/other/slugs/ab12",))])
 def test_who_fetches_is_told_all_in_its_order(into: str, words: tuple[str, ...]) -> None:
-    order = converge._order(Fetch(SLUG, "one", "192.0.2.1", USER, into), 65)
-    assert order["argv"][1:] == ("192.0.2.1", str(converge.SHARE_PORT), SLUG, str(USER), *words)
+    order = orders.order(Fetch(SLUG, "one", "192.0.2.1", USER, into), 65)
+    assert order["argv"][1:] == ("192.0.2.1", str(orders.SHARE_PORT), SLUG, str(USER), *words)
 
 
 @pytest.mark.parametrize("into", ["apps/other/releases/v1", "../evil", "apps/other/slugs/ab12/.."])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,6 @@ from fleets import ALL, Fleet, fleet, in_order, spec
 from deployer import decision, failure, releases
 from deployer.model import Plan, Sh, Stage
 from deployer.problems import Problem, ReleaseFailedError
-from deployer.remote import converge
 from deployer.spec import Spec
 
 TASKS: dict[str, Any] = {"hosts": {"one": ALL, "two": "dynos"}, "scale": {"web": 2}, "postdeploy": "seed"}
@@ -24,7 +24,8 @@ def fails(seen: Fleet, wanted: Spec, stage: Stage, monkeypatch: pytest.MonkeyPat
     def run(links: object, plan: Plan, *rest: object) -> None:
         seen.run(plan)
 
-    monkeypatch.setattr(converge, "converge", run)
+    # the real one has gevent patch threads for good, which other tests use
+    monkeypatch.setitem(sys.modules, "deployer.remote.converge", SimpleNamespace(converge=run))
     todo = decision.decide(wanted, seen.sight(wanted))
     seen.run(todo.plan, stop_after=[step.stage for _, step in in_order(todo.plan)].index(stage))
     broken: Any = SimpleNamespace(failed={"one": Problem("it broke")}, stage=stage)
