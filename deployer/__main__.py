@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
 
 
 def main() -> None:
@@ -13,14 +14,21 @@ def main() -> None:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
-    sys.exit(_run(debug))
+    _leave(_run(debug))
+
+
+def _leave(status: int) -> NoReturn:
+    """At once: to take all modules and connections apart would take a fifth of a second, for nothing."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _run(debug: bool) -> int:
     from deployer.problems import INTERRUPTED, DeployerError
 
     try:
-        _commands()
+        return _commands()
     except DeployerError as error:
         if debug:
             raise
@@ -36,15 +44,13 @@ def _run(debug: bool) -> int:
             raise
         _show(_unforeseen(error))
         return 1
-    return 0
 
 
-def _commands() -> None:
+def _commands() -> int:
     from deployer.cli.app import app
 
     status = app(standalone_mode=False)
-    if isinstance(status, int) and status:
-        sys.exit(status)
+    return status if isinstance(status, int) else 0
 
 
 def _show(error: Exception) -> None:

@@ -27,9 +27,10 @@ def failure(sight: Sight, todo: Decided, run: Run, tell: Tell) -> DeployerError:
     problems = tuple(run.failed[name] for name in sorted(run.failed))
     release = todo.world.release
     if release and release.outcome == "pending" and run.stage in DECISIVE:
-        if _has_begun(sight, todo.world.app, release):
+        has_begun = _has_begun(sight, todo.world.app, release)
+        if has_begun:
             _restore(sight, todo.world, release, tell)
-        return ReleaseFailedError((*problems, _kept(sight, todo.world)))
+        return ReleaseFailedError((*problems, _kept(sight, todo.world, has_begun)))
     return PartlyAppliedError(problems) if run.failed.keys() < sight.facts.keys() else DeployerError(problems)
 
 
@@ -64,8 +65,10 @@ def _old_seats(sight: Sight, world: World, old: Release | None) -> tuple[Seat, .
     return placement.present(world.app, sight.facts, old) if old else ()
 
 
-def _kept(sight: Sight, world: World) -> Problem:
+def _kept(sight: Sight, world: World, had_begun: bool) -> Problem:
     old = releases.current(releases.seen(world.app, sight.facts.values()))
+    if old is None and not had_begun:
+        return Problem("nothing was released", hint="mend the build, then run the command again")
     if old is None:
         return Problem("the first release failed, and nothing serves yet", hint="deploy logs says more")
     return Problem(

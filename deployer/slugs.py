@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from deployer.build.slug import Slug, read_slug
+from deployer.build.slug import RECORD, Slug, read_slug
 from deployer.facts import Facts
 from deployer.releases import APPS
 
@@ -28,6 +28,6 @@ def record(digest: str, facts: Mapping[str, Facts]) -> Slug | None:
     for host in sorted(facts):
         for app, held_one in held(facts[host]):
             document = facts[host].document(f"{APPS}/{app}/slugs/{held_one}/.slug.json")
-            if held_one == digest and document:
+            if held_one == digest and document.keys() >= RECORD:
                 return read_slug(digest, document)
     return None

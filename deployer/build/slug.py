@@ -62,8 +62,12 @@ class Slug:
     commit: str
 
 
+RECORD = {"stack", "definition", "release", "procfile", "commit"}
+"""What a record must say; one of another version may not."""
+
+
 def read_slug(digest: str, document: Mapping[str, Any]) -> Slug:
-    """Raises KeyError for the record of another version."""
+    """A slug of what a host has written down; `document` has all keys of RECORD."""
     return Slug(
         digest=digest,
         stack=document["stack"],
@@ -75,8 +79,8 @@ def read_slug(digest: str, document: Mapping[str, Any]) -> Slug:
 
 def process_types(text: str) -> dict[str, str]:
     """`default_process_types` of what bin/release prints, which is YAML; {} where it is not."""
-    if "default_process_types" not in text:
-        return {}
+    if not re.search(r"default_process_types[\"']?:(?!\s*\{\}\s*$)", text):
+        return {}  # the usual case, and yaml is slow to load
     import yaml
 
     try:

@@ -15,11 +15,11 @@ SHORTEST = 4
 
 
 def main(log: str, *files: str) -> None:
-    """Longer secrets first: one may be part of another."""
-    secrets = sorted({Path(file).read_bytes() for file in files}, key=len, reverse=True)
+    """Each line of a secret by itself, longer ones first: one may be part of another."""
+    secrets = sorted({part for file in files for part in Path(file).read_bytes().splitlines()}, key=len)
     with open(log, "wb") as kept:
         for line in sys.stdin.buffer:
-            for secret in secrets:
+            for secret in reversed(secrets):
                 line = line.replace(secret, b"(secret)") if len(secret) >= SHORTEST else line
             for sink in (kept, sys.stdout.buffer):
                 sink.write(line)

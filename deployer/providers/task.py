@@ -46,19 +46,25 @@ class TaskProvider:
     name = "task"
 
     def desire(self, world: World, host: Host) -> Iterator[Wanted]:
-        """On the first host with dynos; only a release that is not live yet has tasks at all."""
-        if world.tasks and host.name == world.with_role("dynos")[0].name:
-            for task in world.tasks:
-                yield _wanted(world, task)
+        """On the first host with dynos, or where it was done; a release that is live has none any more."""
+        for task in world.tasks:
+            want = _wanted(world, task)
+            done = [name for name in sorted(world.facts) if want.key in self._keys(world, name)]
+            if host.name == (done[0] if done else world.with_role("dynos")[0].name):
+                yield want
+
+    def _keys(self, world: World, host: str) -> set[str]:
+        return {seen.key for seen in self.observe(world.app, world.facts[host])}
 
     def probe(self, app: str) -> Probe:
-        return Probe(texts=frozenset({f"{APPS}/{app}/releases/*/*.done"}))
+        return Probe(texts=frozenset({f"{APPS}/{app}/*.done", f"{APPS}/{app}/releases/*/*.done"}))
 
     def observe(self, app: str, facts: Facts) -> Iterator[TaskSeen]:
-        prefix = f"{APPS}/{app}/releases/"
+        prefix = f"{APPS}/{app}/"
         for path in sorted(facts.texts):
             if path.startswith(prefix) and path.endswith(".done"):
-                yield TaskSeen(path.removeprefix(prefix).removesuffix(".done").replace("/", "."), True)
+                name = path.removeprefix(prefix).removeprefix("releases/").removesuffix(".done")
+                yield TaskSeen(name.replace("/", "."), True)
 
     def converge(self, want: Wanted | None, have: Any, differs: frozenset[str]) -> Iterable[Step]:
         """The mark goes with the record of its release."""
@@ -82,7 +88,11 @@ def _wanted(world: World, task: Task) -> Wanted:
     release = world.release
     if release is None:
         raise ValueError("a task without a release")
-    folder = f"{APPS}/{world.app}/releases/{release.name}"
+    app, folder = f"{APPS}/{world.app}", f"{APPS}/{world.app}/releases/{release.name}"
+    # postdeploy is once for an app, whatever number its first release ends up with
+    is_for_app = task.stage == Stage.POSTDEPLOY
+    key = task.name if is_for_app else f"{release.name}.{task.name}"
+    mark = f"{app}/{task.name}.done" if is_for_app else f"{folder}/{task.name}.done"
     spec = {
         "name": f"{world.app}.{task.name}.{1000 + release.number}",
         "base": world.base,
@@ -97,7 +107,7 @@ def _wanted(world: World, task: Task) -> Wanted:
         "log": "all",
     }
     text = Text(json.dumps(spec, sort_keys=True))
-    return Wanted(f"{release.name}.{task.name}", task, text, f"{folder}/{task.name}.done")
+    return Wanted(key, task, text, mark)
 
 
 def task_address(network: str) -> str:

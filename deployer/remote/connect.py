@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from gevent import monkey
+from gevent import events, monkey
 
+# each of its 23 patches would look through all installed packages for plugins of gevent; we have none
+events.notify_and_call_entry_points = events.notify
 monkey.patch_all(ssl=False)
 
 import logging  # noqa: E402  (hosts run one after another unless gevent patches first)

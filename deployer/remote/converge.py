@@ -191,7 +191,7 @@ class _Listener:
 
 
 def _secrets(run: Run) -> list[str]:
-    values = {text.reveal() for text in run.hidden if text.secret}
+    values = {line for text in run.hidden if text.secret for line in text.reveal().splitlines()}
     return sorted((v for v in values if len(v) >= SHORTEST_SECRET), key=len, reverse=True)
 
 

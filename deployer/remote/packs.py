@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import os
 import re
 import shutil
 import subprocess
-import tarfile
 import tempfile
-import urllib.request
-import zlib
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
@@ -120,6 +116,9 @@ def _archive(where: Archive) -> Path:
 
 def _download(where: Archive, file: IO[bytes]) -> str:
     """Into `file`; the digest of what came."""
+    import http.client
+    import urllib.request  # slow to load, and few apps need it
+
     digest, size = hashlib.sha256(), 0
     try:
         with urllib.request.urlopen(where.url, timeout=PATIENCE) as answer:
@@ -135,6 +134,9 @@ def _download(where: Archive, file: IO[bytes]) -> str:
 
 
 def _unpack(where: Archive, file: IO[bytes], folder: Path) -> None:
+    import tarfile
+    import zlib
+
     try:
         with tarfile.open(fileobj=file, mode="r:gz") as archive:
             archive.extractall(folder, filter="data")

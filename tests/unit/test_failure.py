@@ -68,7 +68,7 @@ def test_before_it_has_begun_there_is_nothing_to_undo(monkeypatch: pytest.Monkey
     error = fails(seen, wanted, Stage.BUILD, monkeypatch)
     assert isinstance(error, ReleaseFailedError)
     assert outcomes(seen, wanted) == []
-    assert "nothing serves yet" in error.problems[-1].summary
+    assert "nothing was released" in error.problems[-1].summary
 
 
 def test_a_postdeploy_that_fails_is_run_again_and_the_release_serves(monkeypatch: pytest.MonkeyPatch) -> None:
