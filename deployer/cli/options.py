@@ -33,12 +33,10 @@ HERE = Path()
 
 def load(folder: Path, environment: str | None, buildpacks: tuple[str, ...] = (), slug: str = "") -> Spec:
     """The spec, with its warnings on standard error."""
-    from dataclasses import replace
-
     from deployer import source
     from deployer.views import text
 
-    spec = replace(source.load(folder, environment, buildpacks), slug=slug)
+    spec = source.load(folder, environment, buildpacks, slug)
     for warning in spec.warnings:
         text.show(text.problem(warning, text.terminal(err=True)), err=True)
     return spec

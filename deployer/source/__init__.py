@@ -25,15 +25,16 @@ __all__ = ["load", "missing", "validate"]
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
-def load(folder: Path, environment: str | None = None, packs: tuple[str, ...] = ()) -> Spec:
+def load(folder: Path, environment: str | None = None, packs: tuple[str, ...] = (), slug: str = "") -> Spec:
     """What the files in `folder` ask for. Raises InputError with all problems if one of them is an error.
 
-    `packs` are buildpacks that count in place of those in app.json.
+    `packs` are buildpacks that count in place of those in app.json. With a `slug` that was built before,
+    the folder need not be one that could be built.
 
     Services and required config vars that nothing gives are not among them: the hosts may have them.
     Ask `missing` after a look at these.
     """
-    spec, problems = _look(folder, environment, packs)
+    spec, problems = _look(folder, environment, packs, slug)
     if any(problem.severity == "error" for problem in problems):
         raise InputError(problems)
     return replace(spec, warnings=problems)
@@ -49,11 +50,11 @@ def validate(folder: Path, environment: str | None = None) -> tuple[Problem, ...
 
 
 def _look(
-    folder: Path, environment: str | None, words: tuple[str, ...] = ()
+    folder: Path, environment: str | None, words: tuple[str, ...] = (), slug: str = ""
 ) -> tuple[Spec, tuple[Problem, ...]]:
     _require(folder, environment)
     app, inv = manifest(folder, environment), inventory(folder, environment)
-    packs, unfit = buildpacks.chosen(words or app.app.buildpacks, folder, app.where)
+    packs, unfit = buildpacks.chosen(words or app.app.buildpacks, folder, app.where) if not slug else ((), [])
     defaults = buildpacks.default_types(packs, folder)
     app = with_defaults(app, defaults)
     fleet = _resolved(inv.fleet, folder)
@@ -70,6 +71,7 @@ def _look(
         tree=source,
         folder=folder,
         buildpacks=packs,
+        slug=slug,
         defaults=defaults,
         where=partial(_where, app, inv),
     )

@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from scripts import ran
 
 PACK = Path(__file__).parents[2] / "deployer/build/buildpacks/php"
 SERVER = PACK / "share/heroku-php-nginx"
-
-
-def ran(*argv: object, env: dict[str, str] | None = None, cwd: Path | None = None) -> tuple[int, str]:
-    done = subprocess.run(
-        [str(word) for word in argv],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        env={**os.environ, "STACK": "debian-12", **(env or {})},
-        cwd=cwd,
-    )
-    return done.returncode, done.stdout
 
 
 @pytest.mark.parametrize(

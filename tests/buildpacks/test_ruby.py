@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from scripts import ran
 
 PACK = Path(__file__).parents[2] / "deployer/build/buildpacks/ruby"
 RUBY = '#!/bin/sh\ncase "$2" in *RUBY_VERSION*) printf 3.1.7 ;; *) exit "${ADMITTED:-0}" ;; esac\n'
@@ -19,19 +20,6 @@ def written(folder: Path, files: dict[str, str]) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     return folder
-
-
-def ran(*argv: object, env: dict[str, str] | None = None, cwd: Path | None = None) -> tuple[int, str]:
-    done = subprocess.run(
-        [str(word) for word in argv],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        env={**os.environ, "STACK": "debian-12", **(env or {})},
-        cwd=cwd,
-    )
-    return done.returncode, done.stdout
 
 
 def locked(*gems: str, more: str = "") -> str:

@@ -179,3 +179,10 @@ def test_no_file_makes_it_crash(tmp_path_factory: pytest.TempPathFactory, app: A
         for problem in (*manifest(folder, environment).problems, *inventory(folder, environment).problems):
             assert problem.hint
             assert problem.where
+
+
+def test_a_slug_that_was_built_before_needs_no_source(tmp_path: Path) -> None:
+    (tmp_path / "fleet.json").write_text(json.dumps({"app": "hello", "hosts": {"one": HOST}}))
+    assert load(tmp_path, slug="66d337d7c3c4e08d").slug == "66d337d7c3c4e08d"
+    with pytest.raises(InputError, match="No buildpack fits"):
+        load(tmp_path)
