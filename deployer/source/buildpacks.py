@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -24,8 +25,10 @@ PATIENCE = 30
 
 @cache
 def own(name: str) -> Buildpack:
-    """One of ours, or what they share."""
-    return Buildpack(name, tree(HOME / name), ours=True)
+    """One of ours, or what they share; without what an installer compiled, which differs by machine."""
+    found = tree(HOME / name)
+    entries = tuple(entry for entry in found.entries if b"__pycache__" not in entry.path.split(b"/"))
+    return Buildpack(name, replace(found, entries=entries), ours=True)
 
 
 def chosen(

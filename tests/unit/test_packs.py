@@ -369,3 +369,14 @@ def test_an_archive_that_is_not_there(site: SimpleNamespace, monkeypatch: pytest
     (site.folder / "pack.tgz").write_bytes(packed(("bin/compile", b"x")))
     monkeypatch.setattr(packs, "LARGEST", 10)
     assert "more than" in refused(site.url("pack.tgz")).detail
+
+
+def test_what_an_installer_compiled_is_no_part_of_a_buildpack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = tmp_path / "mine"
+    (pack / "lib/__pycache__").mkdir(parents=True)
+    (pack / "lib/__pycache__/a.pyc").write_bytes(b"x")
+    (pack / "lib/a.py").write_text("")
+    monkeypatch.setattr(buildpacks, "HOME", tmp_path)
+    assert [entry.path for entry in buildpacks.own.__wrapped__("mine").tree.entries] == [b"lib/a.py"]
