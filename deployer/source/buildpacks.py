@@ -11,7 +11,7 @@ from pathlib import Path
 import deployer.build
 from deployer.build.packs import ORDER, Buildpack, Elsewhere, Local, label, meant
 from deployer.model import Tree
-from deployer.problems import InputError, Problem
+from deployer.problems import InputError, Problem, Where
 from deployer.source.app_rules import At
 from deployer.source.text import shown
 from deployer.source.tree import tree
@@ -39,7 +39,7 @@ def chosen(
     Without any word it is the first of ours that fits the folder.
     """
     if not words:
-        return _fitting(folder, at)
+        return _fitting(folder)
     found: list[Buildpack | Elsewhere] = []
     problems: list[Problem] = []
     for n, word in enumerate(words):
@@ -50,12 +50,13 @@ def chosen(
     return tuple(found), problems
 
 
-def _fitting(folder: Path, at: At) -> tuple[tuple[Buildpack | Elsewhere, ...], list[Problem]]:
+def _fitting(folder: Path) -> tuple[tuple[Buildpack | Elsewhere, ...], list[Problem]]:
     for name in ORDER:
         if _says(name, "detect", folder) is not None:
             return (own(name),), []
     hint = f'Add the file that its language is known by, or name one in "buildpacks": {", ".join(ORDER)}.'
-    return (), [Problem("No buildpack fits this app", at(""), f"Tried: {', '.join(ORDER)}.", hint)]
+    where = Where(str(folder))
+    return (), [Problem("No buildpack fits this app", where, f"Tried: {', '.join(ORDER)}.", hint)]
 
 
 def _one(word: str, folder: Path, at: At, n: int) -> Buildpack | Elsewhere:
@@ -73,11 +74,11 @@ def _one(word: str, folder: Path, at: At, n: int) -> Buildpack | Elsewhere:
             return elsewhere
 
 
-def _local(local: Local, folder: Path, where: object) -> Buildpack:
+def _local(local: Local, folder: Path, where: Where) -> Buildpack:
     path = folder / Path(local.path).expanduser()
     if not (path / "bin/compile").is_file():
         hint = "A buildpack is a folder with bin/detect, bin/compile and, if it likes, bin/release."
-        raise InputError(Problem(f"{path} is no buildpack: it has no bin/compile", where, hint=hint))  # type: ignore[arg-type]
+        raise InputError(Problem(f"{path} is no buildpack: it has no bin/compile", where, hint=hint))
     return Buildpack(label(local), tree(path))
 
 
