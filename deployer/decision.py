@@ -83,7 +83,19 @@ def _slug(spec: Spec, facts: Mapping[str, Facts]) -> tuple[Spec, Slug, Build | N
     known = slugs.record(build.digest, facts) if spec.defaults is None else None
     processes = known.processes if known else spec.app.processes
     slug = Slug(build.digest, spec.stack.name, spec.stack.definition, processes, build.source_version)
+    if known:
+        _check_formation(spec, processes)
     return _with_processes(spec, processes), slug, build
+
+
+def _check_formation(spec: Spec, processes: Mapping[str, str]) -> None:
+    """For process types that only a build could tell, what the files say of them is checked only now."""
+    unknown = sorted({*spec.app.formation, *spec.fleet.formation} - processes.keys())
+    if unknown:
+        hint = f"The slug has {', '.join(sorted(processes))}."
+        raise InputError(
+            Problem(f"formation names {', '.join(unknown)}, which the slug does not have", hint=hint)
+        )
 
 
 def build_of(spec: Spec) -> Build:
@@ -114,6 +126,7 @@ def _promoted(spec: Spec, facts: Mapping[str, Facts]) -> tuple[Spec, Slug]:
             f"the slug {slug.digest} was built on {slug.stack} {slug.definition}, which is not known here"
         )
         raise InputError(Problem(summary, hint="build it again from its source: deploy build"))
+    _check_formation(spec, slug.processes)
     return _with_processes(replace(spec, stack=stack), slug.processes), slug
 
 

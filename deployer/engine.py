@@ -48,15 +48,19 @@ def building(spec: Spec, sight: Sight) -> Decided:
     return Decided(todo.plan.until(todo.world.builder.name, Stage.BUILD), todo.world)
 
 
-def purge_cache(spec: Spec, sight: Sight, tell: Tell) -> None:
-    """Have the next build begin with nothing (Heroku contract 7.3)."""
+def purge_cache(spec: Spec, sight: Sight, tell: Tell, lock_wait: int = 0) -> None:
+    """Have the next build begin with nothing (Heroku contract 7.3); a host that is fresh has no cache."""
     from deployer.remote.converge import converge
+    from deployer.remote.holding import locked
 
-    host = spec.fleet.with_role("build")[0].name
+    host = next((h.name for h in sight.hosts if "build" in h.roles and sight.facts[h.name].python), None)
+    if host is None:
+        return
     argv = ("rm", "-rf", "--one-file-system", "--", f"{APPS}/{spec.fleet.app}/cache")
     step = Step(Stage.PREPARE, "purge the build cache", Sh(argv))
     change = Change(f"slug/{host}/cache", "delete", host, "asked for", (), (step,))
-    run = converge(sight.links, Plan(spec.fleet.app, "", (change,), 0, (host,)), tell)
+    with locked(sight.links, f"purge the cache of {spec.fleet.app}", lock_wait):
+        run = converge(sight.links, Plan(spec.fleet.app, "", (change,), 0, (host,)), tell)
     if run.failed:
         raise DeployerError(run.failed.values())
 

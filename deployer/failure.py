@@ -71,6 +71,5 @@ def _kept(sight: Sight, world: World, had_begun: bool) -> Problem:
         return Problem("nothing was released", hint="mend the build, then run the command again")
     if old is None:
         return Problem("the first release failed, and nothing serves yet", hint="deploy logs says more")
-    return Problem(
-        f"{old.name} goes on serving", hint="deploy logs says why the new one failed", severity="warning"
-    )
+    hint = "deploy logs says why the new one failed" if had_begun else "what the build said is above"
+    return Problem(f"{old.name} goes on serving", hint=hint, severity="warning")

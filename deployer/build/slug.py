@@ -15,6 +15,8 @@ from deployer.stacks import Stack
 SCRIPT = "/var/lib/deployer/bin/slug-build"
 TIMEOUT = 900
 """Seconds for all of a build (Heroku contract 7.3)."""
+PATIENCE = 3600
+"""Seconds more, for the source on its way and for another build on the same host."""
 MEMORY, PIDS = 2560, 4096
 """MB and processes of a build dyno."""
 _LINE = re.compile(r"(?m)^[ \t]*([A-Za-z0-9_-]+)[ \t]*:[ \t]*(\S.*?)[ \t\r]*$")
@@ -120,5 +122,5 @@ def send(app: str, build: Build, config: Mapping[str, Text], base: int, address:
         argv=(SCRIPT, app, build.digest, str(base)),
         trees=(("source", build.source), *packs, *shared),
         texts=(*values, ("build.json", Text(document(build, address, hidden)))),
-        timeout=TIMEOUT + 300,
+        timeout=TIMEOUT + PATIENCE,
     )

@@ -34,7 +34,7 @@ def build(
 
     spec, sight = seen(folder, environment, without, accept_new, "", buildpacks)
     if purge:
-        engine.purge_cache(spec, sight, o.teller(as_json))
+        engine.purge_cache(spec, sight, o.teller(as_json), lock_wait)
     todo = engine.building(spec, sight)
     if not todo.plan.empty:
         todo = engine.build(spec, sight, todo.plan, o.teller(as_json), lock_wait)
@@ -42,7 +42,5 @@ def build(
     if as_json:
         text.show(json.line({"slug": slug, "host": todo.world.builder.name}))
     else:
-        text.show(
-            f"The slug {slug} is on {todo.world.builder.name}. Next: deploy apply, or elsewhere"
-            f" deploy apply --slug {slug}"
-        )
+        plain = "" if buildpacks else "deploy apply, or elsewhere "
+        text.show(f"The slug {slug} is there. Next: {plain}deploy apply --slug {slug}")

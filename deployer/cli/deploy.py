@@ -92,7 +92,8 @@ def apply(
 
     began = time.monotonic()
     spec, sight = seen(folder, environment, without, accept_new, slug)
-    sight = built_first(spec, sight, as_json, lock_wait)
+    if not saved:  # what was agreed to holds the build
+        sight = built_first(spec, sight, as_json, lock_wait)
     todo = decided(spec, sight)
     if saved:
         _same(saved, todo)
@@ -125,7 +126,7 @@ def destroy(
     from deployer.sight import look
 
     began = time.monotonic()
-    spec = o.load(folder, environment)
+    spec = o.known(folder, environment)
     sight = look(spec, tuple(without or ()))
     world = gone(sight, spec)
     todo = Decided(planner.plan(world, PROVIDERS), world)
@@ -145,7 +146,7 @@ def unlock(folder: o.Folder = o.HERE, environment: o.Environment = None) -> None
     from deployer.sight import look
     from deployer.views import text
 
-    sight = look(o.load(folder, environment))
+    sight = look(o.known(folder, environment))
     break_lock(sight.links, "unlock")
     text.show(f"No lock is held on {', '.join(h.name for h in sight.hosts)} now.")
 

@@ -31,6 +31,13 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 HERE = Path()
 
 
+def known(folder: Path, environment: str | None) -> Spec:
+    """The spec for whoever builds nothing: source that is wrong is no reason not to look, or to leave."""
+    from deployer import source
+
+    return source.load(folder, environment, builds=False)
+
+
 def load(folder: Path, environment: str | None, buildpacks: tuple[str, ...] = (), slug: str = "") -> Spec:
     """The spec, with its warnings on standard error."""
     from deployer import source

@@ -26,7 +26,7 @@ def ps(
     from deployer.sight import look
     from deployer.views import json, text
 
-    spec = o.load(folder, environment)
+    spec = o.known(folder, environment)
     sight = look(spec, tuple(without or ()))
     dynos = status.dynos(spec.fleet.app, sight.facts)
     if as_json:
@@ -65,7 +65,7 @@ def logs(
         raise InputError(
             Problem(f"there is no log source {source!r}", hint="use --source app or --source heroku")
         )
-    spec: Spec = o.load(folder, environment)
+    spec: Spec = o.known(folder, environment)
     argv = (spec.fleet.app, str(number), source, process, "1" if tail else "0")
     log_lines(
         spec.fleet.with_role("logplex"),

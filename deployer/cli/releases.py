@@ -74,7 +74,7 @@ def _seen(
     from deployer import status
     from deployer.sight import look
 
-    spec = o.load(folder, environment)
+    spec = o.known(folder, environment)
     sight = look(spec, tuple(without or ()))
     return spec, sight, status.releases(spec.fleet.app, sight.facts)
 

@@ -17,7 +17,6 @@ import fcntl
 import json
 import os
 import re
-import select
 import shutil
 import signal
 import subprocess
@@ -25,7 +24,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 HOME, RUN = Path("/var/lib/deployer"), Path("/run/deployer")
 MB = 1 << 20
@@ -189,6 +188,8 @@ def build(job: Job) -> None:
             pass  # whoever sends must not die of a broken pipe
         return print(f"       The slug {job.digest} is there", flush=True)
     job = receive(job)
+    if shutil.disk_usage(job.home).free < SPARE:
+        raise Failed(*OUTCOMES[143])
     cache_for(job.home / "cache", job.input["stack"])
     heading(f"Building on the {job.input['stack']} stack")
     compile_in_dyno(job)
@@ -201,17 +202,18 @@ def sweep(job: Job) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def end_with_the_reader() -> None:
-    """End when nobody reads on: a build that nobody hears would only keep the next one waiting."""
-    reader = select.poll()
-    reader.register(sys.stdout.fileno(), 0)
-    reader.poll()
-    os.kill(os.getpid(), signal.SIGHUP)
-
-
 def stopped(number: int, frame: object) -> None:
     """A signal ends the build in order: the dyno is stopped, the work is removed."""
     raise SystemExit(128 + number)
+
+
+def wait_for(lock: TextIO) -> None:
+    """One build at a time; whoever waits is told so."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        heading("Another build is running on this host; waiting for its end")
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def main(app: str, digest: str, base: str) -> None:
@@ -220,12 +222,11 @@ def main(app: str, digest: str, base: str) -> None:
         raise ValueError(f"{app} {digest} {base}")
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stopped)
-    threading.Thread(target=end_with_the_reader, daemon=True).start()
     os.umask(0o022)
     (HOME / "apps" / app).mkdir(parents=True, exist_ok=True)
     # a dyno that outlives a killed build holds this lock too, so nothing is swept away under it
     with open(HOME / ".build.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        wait_for(lock)
         job = Job(app, digest, int(base), lock.fileno(), {})
         sweep(job)
         try:

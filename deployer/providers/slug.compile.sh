@@ -18,6 +18,7 @@ failed() {
 
 # What a buildpack writes into `export` is for those that come after it.
 with_exports() (
+    set +u
     for earlier in "${compiled[@]}"; do
         [ ! -f "$packs/$earlier/export" ] || . "$packs/$earlier/export"
     done

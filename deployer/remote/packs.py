@@ -15,7 +15,7 @@ from typing import IO
 
 from deployer.build.packs import Archive, Buildpack, Elsewhere, Git, label
 from deployer.problems import InputError, Problem
-from deployer.source.tree import tree
+from deployer.source.tree import git_environment, tree
 
 PATIENCE = 60
 """Seconds without a word from the other side."""
@@ -53,7 +53,7 @@ def _fetched(where: Elsewhere) -> Buildpack:
     folder = _git(where) if isinstance(where, Git) else _archive(where)
     if not (folder / "bin/compile").is_file():
         hint = "A buildpack has bin/detect, bin/compile and, if it likes, bin/release: check the address."
-        raise InputError(Problem(f"{where.url} is no buildpack: it has no bin/compile", hint=hint))
+        raise InputError(Problem(f"{shown(where)} is no buildpack: it has no bin/compile", hint=hint))
     return Buildpack(label(where), tree(folder))
 
 
@@ -80,7 +80,7 @@ def _tip(where: Git) -> str:
     found = {name: commit for commit, _, name in (line.partition("\t") for line in said) if name in refs}
     if not found:
         hint = "Name a branch, a tag or a whole commit after #."
-        raise InputError(Problem(f"{where.url} has no {where.ref or 'HEAD'}", hint=hint))
+        raise InputError(Problem(f"{shown(where)} has no {where.ref or 'HEAD'}", hint=hint))
     return found[max(found, key=refs.index)]
 
 
@@ -93,7 +93,7 @@ def _checkout(where: Git, commit: str, folder: Path) -> None:
 
 
 def _run(where: Git, argv: tuple[str, ...]) -> str:
-    calm = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    calm = {**git_environment(), "GIT_TERMINAL_PROMPT": "0"}
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE, env=calm, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -164,10 +164,27 @@ def _settle(final: Path, fill: Callable[[Path], None]) -> None:
         fill(partial)
         partial.chmod(0o755)
         partial.rename(final)
+    except OSError as error:
+        if not final.exists():  # else another run was faster
+            raise InputError(_unkept(final, error)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def _unkept(final: Path, error: OSError) -> Problem:
+    hint = "Make room or give the rights, or set XDG_CACHE_HOME to a folder that can be written."
+    return Problem(f"{final.parent} cannot be written: {error.strerror}", hint=hint)
+
+
+def shown(where: Elsewhere) -> str:
+    """The address without a name or token that may stand before its @."""
+    return re.sub(r"(?<=://)[^/@]*@", "", where.url)
+
+
 def _lost(where: Elsewhere, why: str) -> Problem:
     hint = "Check the address and the network; a private repository needs a key or token that git can use."
-    return Problem(f"The buildpack {where.url} cannot be fetched", detail=why, hint=hint)
+    return Problem(
+        f"The buildpack {shown(where)} cannot be fetched",
+        detail=why.replace(where.url, shown(where)),
+        hint=hint,
+    )

@@ -25,16 +25,22 @@ __all__ = ["load", "missing", "validate"]
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
-def load(folder: Path, environment: str | None = None, packs: tuple[str, ...] = (), slug: str = "") -> Spec:
+def load(
+    folder: Path,
+    environment: str | None = None,
+    packs: tuple[str, ...] = (),
+    slug: str = "",
+    builds: bool = True,
+) -> Spec:
     """What the files in `folder` ask for. Raises InputError with all problems if one of them is an error.
 
-    `packs` are buildpacks that count in place of those in app.json. With a `slug` that was built before,
-    the folder need not be one that could be built.
+    `packs` are buildpacks that count in place of those in app.json. With a `slug` that was built before, and
+    for whoever only reads or destroys (`builds` is False), the folder need not be one that could be built.
 
     Services and required config vars that nothing gives are not among them: the hosts may have them.
     Ask `missing` after a look at these.
     """
-    spec, problems = _look(folder, environment, packs, slug)
+    spec, problems = _look(folder, environment, packs, slug, builds and not slug)
     if any(problem.severity == "error" for problem in problems):
         raise InputError(problems)
     return replace(spec, warnings=problems)
@@ -50,17 +56,18 @@ def validate(folder: Path, environment: str | None = None) -> tuple[Problem, ...
 
 
 def _look(
-    folder: Path, environment: str | None, words: tuple[str, ...] = (), slug: str = ""
+    folder: Path, environment: str | None, words: tuple[str, ...] = (), slug: str = "", builds: bool = True
 ) -> tuple[Spec, tuple[Problem, ...]]:
     _require(folder, environment)
     app, inv = manifest(folder, environment), inventory(folder, environment)
-    packs, unfit = buildpacks.chosen(words or app.app.buildpacks, folder, app.where) if not slug else ((), [])
-    defaults = buildpacks.default_types(packs, folder)
-    app = with_defaults(app, defaults)
     fleet = _resolved(inv.fleet, folder)
     given, unread = config.values(fleet.config, folder, inv.where)
     contents = _declared(app.app) | given
-    source, left = _tree(folder, fleet)
+    source, left = _tree(folder, fleet) if builds else (Tree(folder, ()), ())
+    can_fit = builds and not left
+    packs, unfit = buildpacks.chosen(words or app.app.buildpacks, source, app.where) if can_fit else ((), [])
+    defaults = buildpacks.default_types(packs, source)
+    app = with_defaults(app, defaults)
     stack = data.stack(app.app.stack).model_copy(update={"updates": fleet.stack_updates})
     spec = Spec(
         app=app.app.model_copy(update={"stack": stack.name}),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import deployer.build
 from deployer.build.packs import ORDER, Buildpack, Elsewhere, Local, label, meant
@@ -14,7 +17,7 @@ from deployer.model import Tree
 from deployer.problems import InputError, Problem, Where
 from deployer.source.app_rules import At
 from deployer.source.text import shown
-from deployer.source.tree import tree
+from deployer.source.tree import git_environment, tree
 
 HOME = Path(deployer.build.__file__).parent / "buildpacks"
 SUPPORT = ".ours"
@@ -32,30 +35,31 @@ def own(name: str) -> Buildpack:
 
 
 def chosen(
-    words: tuple[str, ...], folder: Path, at: At
+    words: tuple[str, ...], source: Tree, at: At
 ) -> tuple[tuple[Buildpack | Elsewhere, ...], list[Problem]]:
     """The buildpacks of an app in their order, and a problem for each that there cannot be.
 
-    Without any word it is the first of ours that fits the folder.
+    Without any word it is the first of ours that fits what would be built.
     """
     if not words:
-        return _fitting(folder)
+        return _fitting(source)
     found: list[Buildpack | Elsewhere] = []
     problems: list[Problem] = []
     for n, word in enumerate(words):
         try:
-            found.append(_one(word, folder, at, n))
+            found.append(_one(word, source.root, at, n))
         except InputError as error:
             problems += error.problems
     return tuple(found), problems
 
 
-def _fitting(folder: Path) -> tuple[tuple[Buildpack | Elsewhere, ...], list[Problem]]:
-    for name in ORDER:
-        if _says(name, "detect", folder) is not None:
-            return (own(name),), []
+def _fitting(source: Tree) -> tuple[tuple[Buildpack | Elsewhere, ...], list[Problem]]:
+    with _as_built(source) as folder:
+        for name in ORDER:
+            if _says(name, "detect", folder) is not None:
+                return (own(name),), []
     hint = f'Add the file that its language is known by, or name one in "buildpacks": {", ".join(ORDER)}.'
-    where = Where(str(folder))
+    where = Where(str(source.root))
     return (), [Problem("No buildpack fits this app", where, f"Tried: {', '.join(ORDER)}.", hint)]
 
 
@@ -82,7 +86,7 @@ def _local(local: Local, folder: Path, where: Where) -> Buildpack:
     return Buildpack(label(local), tree(path))
 
 
-def default_types(packs: tuple[Buildpack | Elsewhere, ...], folder: Path) -> Mapping[str, str] | None:
+def default_types(packs: tuple[Buildpack | Elsewhere, ...], source: Tree) -> Mapping[str, str] | None:
     """The process types that the last buildpack brings; None where only a build can tell.
 
     That is so with any buildpack of others: it may bring a Procfile too.
@@ -92,7 +96,20 @@ def default_types(packs: tuple[Buildpack | Elsewhere, ...], folder: Path) -> Map
         return None
     from deployer.build.slug import process_types
 
-    return process_types(_says(ours[-1], "release", folder) or "")
+    with _as_built(source) as folder:
+        return process_types(_says(ours[-1], "release", folder) or "")
+
+
+@contextmanager
+def _as_built(source: Tree) -> Iterator[Path]:
+    """A folder of links to the top of the source: what git or .slugignore leave out is not there."""
+    names = {entry.path.split(b"/")[0] for entry in source.entries}
+    with TemporaryDirectory(prefix="deployer-") as place:
+        for name in names:
+            os.symlink(
+                os.path.join(os.fsencode(source.root.resolve()), name), os.path.join(os.fsencode(place), name)
+            )
+        yield Path(place)
 
 
 def _says(name: str, script: str, folder: Path) -> str | None:
@@ -112,7 +129,9 @@ def commit(folder: Path) -> str:
     """The commit of the checkout that `folder` lies in; empty where there is none."""
     argv = ("git", "-C", str(folder), "rev-parse", "--verify", "-q", "HEAD")
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=10)
+        done = subprocess.run(
+            argv, capture_output=True, text=True, check=False, timeout=10, env=git_environment()
+        )
     except FileNotFoundError:
         return ""
     return done.stdout.strip()

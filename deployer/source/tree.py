@@ -68,11 +68,15 @@ def _in_git(folder: Path) -> bool:
     return any(os.path.exists(parent / ".git") for parent in (folder.resolve(), *folder.resolve().parents))
 
 
+def git_environment() -> dict[str, str]:
+    """Without what a hook or a rebase sets: git would work on that repository, whatever it is told."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+
+
 def _git_paths(folder: Path) -> tuple[bytes, ...]:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     try:
         command = ("git", *_GIT_LIST)
-        done = subprocess.run(command, check=False, cwd=folder, env=environment, capture_output=True)
+        done = subprocess.run(command, check=False, cwd=folder, env=git_environment(), capture_output=True)
     except OSError as error:
         hint = "Install git: it tells which files belong to the app."
         raise InputError(

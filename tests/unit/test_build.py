@@ -765,3 +765,12 @@ def test_both_ends_derive_the_same() -> None:
     assert share.mac(KEY, "/a", io.BytesIO(b"x")) == fetch.mac(KEY, "/a", io.BytesIO(b"x"))
     assert share.mac(KEY, "/a", io.BytesIO(b"x")) != share.mac(KEY, "/b", io.BytesIO(b"x"))
     assert len({share.derived(KEY, use) for use in ("cipher", "mac", "request")}) == 3
+
+
+def test_a_line_without_an_end_is_handed_on_in_parts_and_no_secret_in_it_is_cut(tmp_path: Path) -> None:
+    relay = script("slug.relay")
+    lines = b"x" * (relay.PART - 3) + b"hunter2" + b"y" * relay.PART + b"\nhunter2 again\n"
+    said = list(relay.parts(io.BytesIO(lines), [b"hunter2"]))
+    assert b"".join(said) == lines.replace(b"hunter2", b"(secret)")
+    assert max(map(len, said)) < 2 * relay.PART
+    assert len(said) > 3

@@ -22,6 +22,7 @@ from deployer.model import Tree
 from deployer.problems import InputError, Where
 from deployer.remote import packs
 from deployer.source import buildpacks
+from deployer.source.tree import tree
 
 REGISTRY = "https://buildpack-registry.s3.amazonaws.com/buildpacks/"
 OFFICIAL = "https://github.com/heroku/heroku-buildpack-"
@@ -91,7 +92,7 @@ def at(pointer: str) -> Where:
 
 
 def chosen(folder: Path, *words: str) -> tuple[tuple[Any, ...], list[Any]]:
-    return buildpacks.chosen(words, folder, at)
+    return buildpacks.chosen(words, tree(folder), at)
 
 
 @pytest.mark.parametrize(
@@ -148,12 +149,12 @@ def test_default_types_are_those_of_the_last_buildpack_and_open_where_any_is_not
     (tmp_path / "package.json").write_text('{"scripts": {"start": "node ."}}')
     (folder,), _ = chosen(tmp_path, "./pack")
     node, python = (buildpacks.own(name) for name in ("nodejs", "python"))
-    assert buildpacks.default_types((python, node), tmp_path) == {"web": "npm start"}
-    assert buildpacks.default_types((node, python), tmp_path) == {}
+    assert buildpacks.default_types((python, node), tree(tmp_path)) == {"web": "npm start"}
+    assert buildpacks.default_types((node, python), tree(tmp_path)) == {}
     for theirs in (folder, Git("https://git.example/x.git", ""), Archive("https://x.example/x.tgz")):
-        assert buildpacks.default_types((node, theirs), tmp_path) is None
-        assert buildpacks.default_types((theirs, node), tmp_path) is None
-    assert buildpacks.default_types((), tmp_path) is None
+        assert buildpacks.default_types((node, theirs), tree(tmp_path)) is None
+        assert buildpacks.default_types((theirs, node), tree(tmp_path)) is None
+    assert buildpacks.default_types((), tree(tmp_path)) is None
 
 
 # from elsewhere
@@ -380,3 +381,14 @@ def test_what_an_installer_compiled_is_no_part_of_a_buildpack(
     (pack / "lib/a.py").write_text("")
     monkeypatch.setattr(buildpacks, "HOME", tmp_path)
     assert [entry.path for entry in buildpacks.own.__wrapped__("mine").tree.entries] == [b"lib/a.py"]
+
+
+def test_what_is_left_out_of_the_source_is_not_detected(tmp_path: Path) -> None:
+    for name, text in {"package.json": "{}", "requirements.txt": "", ".slugignore": "package.json\n"}.items():
+        (tmp_path / name).write_text(text)
+    assert chosen(tmp_path) == ((buildpacks.own("python"),), [])
+
+
+def test_a_token_in_an_address_is_not_shown() -> None:
+    assert packs.shown(Git("https://bob:s3cret@host.example/pack.git", "")) == "https://host.example/pack.git"
+    assert packs.shown(Git("git@host.example:pack.git", "")) == "git@host.example:pack.git"
