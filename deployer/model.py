@@ -202,9 +202,8 @@ class Plan:
         """
         changes = self.changes[::-1] if stage == Stage.RETIRE else self.changes
         steps = [(c.address, s) for c in changes if c.host == host for s in c.steps if s.stage == stage]
-        return tuple(
-            (a, s) for i, (a, s) in enumerate(steps) if not s.once or s not in [t for _, t in steps[:i]]
-        )
+        shared = [s for _, s in steps]
+        return tuple(pair for i, pair in enumerate(steps) if not (pair[1].once and pair[1] in shared[:i]))
 
     def until(self, host: str, last: Stage) -> Plan:
         """What of the plan one host does up to a stage, and nothing of what comes after."""

@@ -59,7 +59,7 @@ def formation(app: App, fleet: Fleet) -> dict[str, tuple[int, Size]]:
 
 def size_of(kind: str, app: App, fleet: Fleet) -> Size:
     """The size of a process type's dynos: fleet.json over app.json over the fleet's default."""
-    scale = {**app.formation, **fleet.formation}.get(kind)
+    scale = fleet.formation.get(kind) or app.formation.get(kind)
     return fleet.sizes[(scale.size if scale else None) or fleet.default_size]
 
 

@@ -57,7 +57,7 @@ Elsewhere = Git | Archive
 def meant(word: str) -> str | Local | Elsewhere | None:
     """What a word of `buildpacks` stands for: one of ours by name, a place, or None."""
     own = word.lower().removeprefix("urn:buildpack:").removeprefix("heroku/")
-    if found := _ours(own) or (_OFFICIAL.fullmatch(word) and _ours(_official(word))):
+    if found := _ours(own) or _ours(_official(word)):
         return found
     if word.startswith((".", "/", "~")):
         return Local(word)

@@ -88,20 +88,21 @@ def _wanted(world: World, task: Task) -> Wanted:
     release = world.release
     if release is None:
         raise ValueError("a task without a release")
-    app, folder = f"{APPS}/{world.app}", f"{APPS}/{world.app}/releases/{release.name}"
+    app, name = f"{APPS}/{world.app}", f"{world.app}.{task.name}.{1000 + release.number}"
+    folder = f"{app}/releases/{release.name}"
     # postdeploy is once for an app, whatever number its first release ends up with
     is_for_app = task.stage == Stage.POSTDEPLOY
     key = task.name if is_for_app else f"{release.name}.{task.name}"
-    mark = f"{app}/{task.name}.done" if is_for_app else f"{folder}/{task.name}.done"
+    mark = f"{app if is_for_app else folder}/{task.name}.done"
     spec = {
-        "name": f"{world.app}.{task.name}.{1000 + release.number}",
+        "name": name,
         "base": world.base,
-        "lower": [f"{APPS}/{world.app}/slugs/{release.slug}", f"{STACKS}/{release.stack}.run"],
+        "lower": [f"{app}/slugs/{release.slug}", f"{STACKS}/{release.stack}.run"],
         "address": task_address(world.network),
         "memory": task.memory,
         "pids": task.pids,
         "command": task.command,
-        "env": {"HEROKU_DYNO_ID": f"{world.app}.{task.name}.{1000 + release.number}"},
+        "env": {"HEROKU_DYNO_ID": name},
         "env_file": f"{folder}/env",
         "timeout": PATIENCE,
         "log": "all",
