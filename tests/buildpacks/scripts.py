@@ -19,3 +19,11 @@ def ran(*argv: object, env: dict[str, str] | None = None, cwd: Path | None = Non
         cwd=cwd,
     )
     return done.returncode, done.stdout
+
+
+def written(folder: Path, files: dict[str, str]) -> Path:
+    """The folder, with these files in it."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from scripts import written
 
 PACKS = Path(__file__).parents[2] / "deployer/build/buildpacks"
 PACK = PACKS / "gradle"
@@ -50,9 +51,7 @@ def gradle(tmp_path: Path) -> SimpleNamespace:
         env: dict[str, str] | None = None, tasks: str = "", files: dict[str, str] = WRAPPER
     ) -> subprocess.CompletedProcess[str]:
         for folder, texts in (("app", files), ("env", env or {})):
-            for name, text in texts.items():
-                (folders[folder] / name).parent.mkdir(parents=True, exist_ok=True)
-                (folders[folder] / name).write_text(text)
+            written(folders[folder], texts)
         path = f"{tmp_path}/jdk/bin:{os.environ['PATH']}"
         return subprocess.run(
             [tmp_path / "packs/gradle/bin/compile", *folders.values()],

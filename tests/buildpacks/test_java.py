@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from scripts import written
 
 PACKS = Path(__file__).parents[2] / "deployer/build/buildpacks"
 PACK = PACKS / "java"
@@ -73,9 +74,7 @@ def java(tmp_path: Path) -> SimpleNamespace:
     ) -> subprocess.CompletedProcess[str]:
         said.write_text("")
         for folder, texts in (("app", {"pom.xml": "", **(files or {})}), ("env", env or {})):
-            for name, text in texts.items():
-                (folders[folder] / name).parent.mkdir(parents=True, exist_ok=True)
-                (folders[folder] / name).write_text(text)
+            written(folders[folder], texts)
         path = f"{tmp_path}/stack/jdk/bin:{tmp_path}/stack/tools:{os.environ['PATH']}"
         return subprocess.run(
             [tmp_path / "packs/java/bin/compile", *folders.values()],

@@ -7,19 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from scripts import ran
+from scripts import ran, written
 
 PACK = Path(__file__).parents[2] / "deployer/build/buildpacks/ruby"
 RUBY = '#!/bin/sh\ncase "$2" in *RUBY_VERSION*) printf 3.1.7 ;; *) exit "${ADMITTED:-0}" ;; esac\n'
 """Stands in for a Ruby: says its version, and whether the Gemfile admits it."""
 TRIED = '. "$1/../.ours/buildpack.sh"; . "$1/lib/version.sh"; build_dir=$PWD cache_dir=$PWD/c env_dir=$PWD/e; choose_ruby'
-
-
-def written(folder: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    return folder
 
 
 def locked(*gems: str, more: str = "") -> str:
