@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LAB := .deployer/hello
 
-.PHONY: demo test check live bench clean
+.PHONY: demo test check live chaos bench clean
 demo: $(READY)
 	@DEPLOY=$(BIN)/deploy sh examples/demo.sh $(LAB)
 
@@ -19,6 +19,11 @@ check: $(READY)
 
 live: $(READY)
 	$(BIN)/pytest tests/live -m live -v
+
+# The long form of the campaign, up to three hours; docs/reliability.md says what it tries.
+chaos: $(READY)
+	@mkdir -p .deployer
+	CHAOS=long CHAOS_REPORT=.deployer/chaos.txt $(BIN)/pytest $(wildcard tests/live/test_[6-9]_*.py) -m live -v
 
 bench: $(READY)
 	@DEPLOY=$(BIN)/deploy PYTHON=$(BIN)/python sh benchmarks/run.sh

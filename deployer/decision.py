@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from deployer import obstacles, placement, planner, releases, slugs, source
+from deployer import obstacles, placement, planner, releases, rollback, rollout, slugs, source
 from deployer.build.packs import Buildpack, label
 from deployer.build.slug import Build, Slug
 from deployer.facts import Facts
-from deployer.model import Plan, Stage, Text
+from deployer.model import Stage, Text
+from deployer.plan import Plan
 from deployer.problems import InputError, Problem
 from deployer.providers import PROVIDERS
 from deployer.releases import Keys
@@ -33,12 +34,16 @@ class Decided:
 def decide(spec: Spec, sight: Sight) -> Decided:
     """The World that the spec asks for, and what differs from it."""
     world = build_world(spec, sight)
-    return Decided(planner.plan(world, PROVIDERS, sight.notes), world)
+    notes = (*sight.notes, *rollback.notes(spec, world.release))
+    return Decided(planner.plan(world, PROVIDERS, notes), world)
 
 
 def build_world(spec: Spec, sight: Sight) -> World:
     """Pure but for fresh randomness where the app has no keys yet. Raises InputError."""
     app, facts = spec.fleet.app, sight.facts
+    records = releases.seen(app, facts.values())
+    if spec.to:
+        spec = rollback.returned(spec, records, sight.hosts, facts)
     keys = _keys(spec, facts)
     config = {**spec.config, **{n: Text(keys.generated[n], secret=True) for n in spec.generated}}
     if lacking := source.missing(spec, platform=tuple(config)):
@@ -46,15 +51,14 @@ def build_world(spec: Spec, sight: Sight) -> World:
     if problems := obstacles.found(sight.hosts, facts):
         raise InputError(problems)
     spec, slug, build = _slug(spec, facts)
-    records = releases.seen(app, facts.values())
     release = _release(spec, slug, releases.digests(config, keys.seal), records)
-    return World(
+    world = World(
         app=app,
         hosts=sight.hosts,
         facts=facts,
         stack=spec.stack,
         release=release,
-        records=releases.kept(records, release),
+        records=releases.kept(records, release, spec.to),
         seats=placement.seats(spec.app, spec.fleet, sight.hosts, facts, release),
         base=placement.base(app, facts),
         network=spec.fleet.dyno_network,
@@ -66,7 +70,10 @@ def build_world(spec: Spec, sight: Sight) -> World:
         config=config,
         build=build,
         tasks=_tasks(spec, release, records),
+        health=spec.fleet.health,
+        lost=sight.lost,
     )
+    return rollout.rolled(world, spec.fleet.rollout)
 
 
 def _keys(spec: Spec, facts: Mapping[str, Facts]) -> Keys:
@@ -117,17 +124,26 @@ def _promoted(spec: Spec, facts: Mapping[str, Facts]) -> tuple[Spec, Slug]:
     """A slug that was built before, maybe for another app: its processes and its stack come with it."""
     slug = slugs.record(spec.slug, facts)
     if slug is None:
-        held = sorted({digest for seen in facts.values() for _, digest in slugs.held(seen)})
-        hint = f"these are there: {', '.join(held)}" if held else "build one: deploy build"
-        raise InputError(Problem(f"no host of this fleet has the slug {spec.slug}", hint=hint))
+        raise InputError(_no_slug(spec, facts))
     stack = data.stack(slug.stack).model_copy(update={"updates": spec.fleet.stack_updates})
     if (stack.name, stack.definition) != (slug.stack, slug.definition):
         summary = (
             f"the slug {slug.digest} was built on {slug.stack} {slug.definition}, which is not known here"
         )
         raise InputError(Problem(summary, hint="build it again from its source: deploy build"))
+    spec = replace(spec, stack=stack)
+    if spec.to:
+        return spec, slug
     _check_formation(spec, slug.processes)
-    return _with_processes(replace(spec, stack=stack), slug.processes), slug
+    return _with_processes(spec, slug.processes), slug
+
+
+def _no_slug(spec: Spec, facts: Mapping[str, Facts]) -> Problem:
+    held = sorted({digest for seen in facts.values() for _, digest in slugs.held(seen)})
+    hint = f"these are there: {', '.join(held)}" if held else "build one: deploy build"
+    if spec.to:
+        hint = "choose another release (deploy releases), or build its source anew: deploy apply"
+    return Problem(f"no host of this fleet has the slug {spec.slug}", hint=hint)
 
 
 def _with_processes(spec: Spec, processes: Mapping[str, str]) -> Spec:
@@ -136,7 +152,9 @@ def _with_processes(spec: Spec, processes: Mapping[str, str]) -> Spec:
 
 def has_unknown_types(spec: Spec, sight: Sight) -> bool:
     """Whether only a build can tell which process types the app has."""
-    return not spec.slug and spec.defaults is None and not slugs.record(build_of(spec).digest, sight.facts)
+    if spec.slug or spec.to:
+        return False
+    return spec.defaults is None and not slugs.record(build_of(spec).digest, sight.facts)
 
 
 def unknown_types(spec: Spec) -> str:
@@ -159,6 +177,8 @@ def _release(spec: Spec, slug: Slug, config: Mapping[str, str], records: Mapping
     )
     before = releases.current(records)
     wanted = replace(wanted, why=releases.why(wanted, before), who=who(), when=_now())
+    if spec.to:
+        wanted = rollback.repeated(wanted, rollback.target(spec.to, records))
     return releases.decide(wanted, records)
 
 
@@ -183,7 +203,7 @@ def _tasks(spec: Spec, release: Release, records: Mapping[int, Release]) -> tupl
 
 def gone(sight: Sight, spec: Spec) -> World:
     """The world without the app: what destroy leads to."""
-    return World(
+    world = World(
         app=spec.fleet.app,
         hosts=sight.hosts,
         facts=sight.facts,
@@ -194,4 +214,6 @@ def gone(sight: Sight, spec: Spec) -> World:
         base=0,
         network=spec.fleet.dyno_network,
         allow=spec.fleet.allow,
+        lost=sight.lost,
     )
+    return rollout.rolled(world, spec.fleet.rollout.model_copy(update={"floor": None}))

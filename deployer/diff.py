@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from deployer.model import Field, Shown
+from deployer.plan import Field, Shown
 
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -80,3 +82,29 @@ def short(value: Any) -> Shown:
     if value is None or isinstance(value, (int, bool)):
         return value
     return " ".join(str(short(v)) for v in (sorted(value) if isinstance(value, frozenset) else value))
+
+
+def relied(seen: Any, seal: str) -> str:
+    """12 hex digits of a seen-state: the same as long as what the steps of a change rely on is.
+
+    What is secret counts as its digest under the seal of the app, so that nobody tests a guess against a
+    plan, and not at all where the hosts hold no seal yet.
+    """
+    return hashlib.sha256(repr(_canonical(seen, seal)).encode()).hexdigest()[:12]
+
+
+def _canonical(value: Any, seal: str) -> Any:
+    """Equal for equal values, in whatever order a mapping or set was made."""
+    if is_dataclass(value):
+        return [(f.name, _canonical(getattr(value, f.name), seal)) for f in fields(value)]
+    if isinstance(value, Mapping):
+        return sorted((str(key), _canonical(item, seal)) for key, item in value.items())
+    if isinstance(value, frozenset):
+        return sorted((_canonical(item, seal) for item in value), key=repr)
+    if isinstance(value, tuple | list):
+        return [_canonical(item, seal) for item in value]
+    return _keyed(value, seal) if isinstance(value, Sealed) else value
+
+
+def _keyed(secret: Sealed, seal: str) -> str:
+    return hmac.new(seal.encode(), secret.encode(), hashlib.sha256).hexdigest() if seal else secret.label

@@ -6,46 +6,69 @@ The CLI and the pipeline step call these and nothing below them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from deployer import planner
+from deployer import planner, stale
+from deployer.acting import Job, act, act_only
 from deployer.decision import Decided, decide, gone
 from deployer.events import Tell
-from deployer.failure import failure
-from deployer.model import Change, Plan, Sh, Stage, Step
-from deployer.problems import DeployerError, Problem, StalePlanError, UnsettledError
+from deployer.model import Sh, Stage, Step
+from deployer.plan import Change, Plan
+from deployer.problems import DeployerError, StalePlanError
 from deployer.providers import PROVIDERS
 from deployer.releases import APPS
 from deployer.sight import Sight, look_again
 from deployer.spec import Spec
 
+if TYPE_CHECKING:
+    from deployer.remote.stopping import Stop
 
-def apply(spec: Spec, sight: Sight, agreed: Plan, tell: Tell, lock_wait: int = 0) -> Decided:
-    """Make `agreed` true and prove it. Raises for each row of the exit table but 0.
 
-    Under the lock everything is looked at and decided anew; anything but the agreed plan is refused.
+@dataclass(frozen=True)
+class Order:
+    """What the user has agreed to, and how it is to be done. `lock_wait` is in seconds."""
+
+    agreed: Plan
+    tell: Tell
+    lock_wait: int = 0
+    proof: bool = True
+
+
+def apply(spec: Spec, sight: Sight, order: Order) -> Decided:
+    """Make the plan that was agreed to true and prove it. Raises for each row of the exit table but 0.
+
+    Under the lock everything is looked at and decided anew; anything but the agreed plan is refused. A build
+    comes first and has no lock: it changes nothing that serves, and it is long.
     """
-    return _apply(spec, sight, agreed, tell, lock_wait, lambda s: decide(spec, s))
+    return _apply(spec, sight, order, lambda s: decide(spec, s))
 
 
-def destroy(spec: Spec, sight: Sight, agreed: Plan, tell: Tell, lock_wait: int = 0) -> Decided:
+def destroy(spec: Spec, sight: Sight, order: Order) -> Decided:
     """The same for the world without the app."""
 
     def nothing(now: Sight) -> Decided:
         world = gone(now, spec)
         return Decided(planner.plan(world, PROVIDERS), world)
 
-    return _apply(spec, sight, agreed, tell, lock_wait, nothing)
+    return _apply(spec, sight, replace(order, proof=False), nothing)
 
 
-def build(spec: Spec, sight: Sight, agreed: Plan, tell: Tell, lock_wait: int = 0) -> Decided:
+def build(spec: Spec, sight: Sight, order: Order) -> Decided:
     """Only what makes the slug, on the build host; nothing that serves is touched."""
-    return _apply(spec, sight, agreed, tell, lock_wait, lambda s: building(spec, s))
+    from deployer.remote.bootstrap import bootstrap
+    from deployer.remote.stopping import interruptible
+
+    bootstrap(sight.links, sight.facts, order.tell)
+    with interruptible(sight.links, order.tell) as stop:
+        now = _build(spec, sight, order, stop, lambda s: building(spec, s))
+    return building(spec, now)
 
 
 def building(spec: Spec, sight: Sight) -> Decided:
     """The part of the whole plan that ends with the slug on the build host."""
     todo = decide(spec, sight)
-    return Decided(todo.plan.until(todo.world.builder.name, Stage.BUILD), todo.world)
+    return Decided(_of_build(todo.plan, todo.world.builder.name), todo.world)
 
 
 def purge_cache(spec: Spec, sight: Sight, tell: Tell, lock_wait: int = 0) -> None:
@@ -59,57 +82,65 @@ def purge_cache(spec: Spec, sight: Sight, tell: Tell, lock_wait: int = 0) -> Non
     argv = ("rm", "-rf", "--one-file-system", "--", f"{APPS}/{spec.fleet.app}/cache")
     step = Step(Stage.PREPARE, "purge the build cache", Sh(argv))
     change = Change(f"slug/{host}/cache", "delete", host, "asked for", (), (step,))
-    with locked(sight.links, f"purge the cache of {spec.fleet.app}", lock_wait):
+    with locked(sight.links, f"purge the cache of {spec.fleet.app}", lock_wait, tell):
         run = converge(sight.links, Plan(spec.fleet.app, "", (change,), 0, (host,)), tell)
     if run.failed:
         raise DeployerError(run.failed.values())
 
 
-def _apply(
-    spec: Spec, sight: Sight, agreed: Plan, tell: Tell, wait: int, decided: Callable[[Sight], Decided]
-) -> Decided:
+def _apply(spec: Spec, sight: Sight, order: Order, decided: Callable[[Sight], Decided]) -> Decided:
     from deployer.remote.bootstrap import bootstrap
     from deployer.remote.holding import locked
+    from deployer.remote.stopping import interruptible
 
-    bootstrap(sight.links, sight.facts, tell)
-    with locked(sight.links, f"apply {agreed.app} {agreed.release}", wait):
-        now = look_again(sight, spec)
-        fresh = any(not f.python for f in sight.facts.values())
-        todo = decided(now)
-        if todo.plan.digest != agreed.digest and not fresh:
-            raise StalePlanError(_stale(agreed))
-        return _act(spec, now, todo, tell, decided)
-
-
-def _act(spec: Spec, sight: Sight, todo: Decided, tell: Tell, decided: Callable[[Sight], Decided]) -> Decided:
-    from deployer.remote.converge import converge
-
-    run = converge(sight.links, todo.plan, tell, (todo.world.config or {}).values())
-    run.event("look", say="look again")
-    after = look_again(sight, spec)
-    if run.failed:
-        raise failure(after, todo, run, tell)
-    left = decided(after)
-    if not left.plan.empty:
-        raise UnsettledError(_unsettled(left.plan))
-    return left
+    bootstrap(sight.links, sight.facts, order.tell)
+    with interruptible(sight.links, order.tell) as stop:
+        if any(step.stage == Stage.BUILD for change in order.agreed.changes for step in change.steps):
+            sight = _build(spec, sight, order, stop, decided)
+            order = replace(order, agreed=_without_build(order.agreed))
+        with locked(sight.links, _doing(order), order.lock_wait, order.tell, stop):
+            now, todo = _decided_anew(spec, sight, order, decided)
+            return act(Job(spec, order.tell, stop, decided, order.proof), now, todo)
 
 
-def _stale(agreed: Plan) -> Problem:
-    return Problem(
-        "the hosts or the files have changed since this plan was made; nothing was changed",
-        detail=f"the plan's digest was {agreed.digest[:12]}",
-        hint="look at a new one: deploy plan",
-    )
+def _build(spec: Spec, sight: Sight, order: Order, stop: Stop, decided: Callable[[Sight], Decided]) -> Sight:
+    """What a build stands on is put there under the lock; the build itself holds nobody up."""
+    from deployer.remote.holding import locked
+
+    job = Job(spec, order.tell, stop, decided, proof=False)
+    with locked(sight.links, _doing(order), order.lock_wait, order.tell, stop):
+        now, todo = _decided_anew(spec, sight, order, decided)
+        part = _of_build(todo.plan, todo.world.builder.name)
+        act_only(job, now, replace(todo, plan=part.until(Stage.IMAGE)))
+    return act_only(job, now, replace(todo, plan=part.at(Stage.BUILD)))
 
 
-def _unsettled(plan: Plan) -> list[Problem]:
-    hint = "run deploy plan to see it, and deploy apply to try again"
-    return [
-        Problem(f"{c.address} did not settle: {c.cause}", detail=_fields(c), hint=hint) for c in plan.changes
-    ]
+def _of_build(plan: Plan, builder: str) -> Plan:
+    """Records and keys are no part of it: nothing is released yet."""
+    part = plan.on(builder).until(Stage.BUILD)
+    changes = tuple(c for c in part.changes if not c.address.startswith("release/"))
+    return replace(part, changes=changes)
 
 
-def _fields(change: object) -> str:
-    rows = getattr(change, "fields", ())
-    return "\n".join(f"{f.name}: {f.before} → {f.after}" for f in rows)
+def _without_build(plan: Plan) -> Plan:
+    """What is left of a plan when the build is done."""
+    builders = {c.host for c in plan.changes for s in c.steps if s.stage == Stage.BUILD}
+    done = {c.address for host in builders for c in _of_build(plan, host).changes}
+    left = (c for c in plan.changes if c.address not in done or any(s.stage > Stage.BUILD for s in c.steps))
+    return replace(plan, changes=tuple(left))
+
+
+def _decided_anew(
+    spec: Spec, sight: Sight, order: Order, decided: Callable[[Sight], Decided]
+) -> tuple[Sight, Decided]:
+    """Under the lock. Raises StalePlanError naming what moved; of a fresh host nothing was known."""
+    now = look_again(sight, spec)
+    todo = decided(now)
+    was_fresh = any(not facts.python for facts in sight.facts.values())
+    if not was_fresh and (problems := stale.moved(order.agreed.as_dict(), todo.plan)):
+        raise StalePlanError(problems)
+    return now, todo
+
+
+def _doing(order: Order) -> str:
+    return f"apply {order.agreed.app} {order.agreed.release}".strip()

@@ -11,7 +11,9 @@ from typing import Any, Literal
 class Event:
     """Something that happened while a plan ran; views draw it, nothing else does."""
 
-    kind: Literal["stage", "start", "line", "ok", "failed", "look"]
+    kind: Literal[
+        "stage", "start", "line", "ok", "failed", "look", "wait", "locked", "unlocked", "proof", "stop"
+    ]
     host: str = ""
     address: str = ""
     say: str = ""

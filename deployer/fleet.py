@@ -93,6 +93,28 @@ class FromCommand(Value):
 
 Source = Literal | FromEnv | FromFile | FromCommand
 
+
+class Rollout(Value):
+    """How one release takes the place of another. `batch` and `floor` are numbers of dynos or "50%"."""
+
+    batch: int | str | None = None
+    floor: int | str | None = None
+    watch: int = 3
+    drain: int = 30
+
+
+class Health(Value):
+    """What a web dyno must answer before it gets requests, and while it is watched."""
+
+    path: str
+    status: int = 200
+
+
+def share(part: int | str, whole: int) -> int:
+    """A number of dynos as it stands, or "50%" of `whole`, rounded up."""
+    return part if isinstance(part, int) else -(-int(part.rstrip("%")) * whole // 100)
+
+
 _FREE_TO_STANDARD = {
     "free": (512, 256),
     "eco": (512, 256),
@@ -135,6 +157,8 @@ class Fleet(Value):
     stack_updates: str = ""
     dyno_network: str = "10.213.0.0/16"
     allow: tuple[str, ...] = ()
+    rollout: Rollout = Rollout()
+    health: Health | None = None
 
     @field_validator("hosts")
     @classmethod

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, Literal
-
-Action = Literal["create", "update", "delete"]
-Shown = str | int | bool | None
-"""A value as the public shape of a plan may hold it; secrets are digests by then."""
 
 
 class Stage(IntEnum):
@@ -25,8 +19,23 @@ class Stage(IntEnum):
     RELEASE = 6
     START = 7
     ROUTE = 8
-    POSTDEPLOY = 9
-    RETIRE = 10
+    WATCH = 9
+    POSTDEPLOY = 10
+    RETIRE = 11
+
+
+Barrier = tuple[Stage, int]
+"""A stage, and which wave of a rollout it belongs to."""
+
+
+def turn(barrier: Barrier) -> tuple[int, int, int]:
+    """Sorts barriers: waves start, route, watch and retire one after another; RETIRE 0 is the end of all."""
+    stage, wave = barrier
+    if stage < Stage.START:
+        return (0, 0, stage)
+    if stage == Stage.RETIRE:
+        return (1, wave - 1, stage) if wave else (2, 0, stage)
+    return (2, 0, stage) if stage == Stage.POSTDEPLOY else (1, wave, stage)
 
 
 def sha(content: str) -> str:
@@ -131,6 +140,14 @@ Act = Put | Sh | Send | Fetch
 
 
 @dataclass(frozen=True)
+class Guard:
+    """How a host puts itself back if nobody can reach it after a step: its files, and then `again`."""
+
+    files: tuple[str, ...]
+    again: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
 class Step:
     """One act at one stage, with the words a person reads while it runs."""
 
@@ -141,93 +158,7 @@ class Step:
     """Shared by several changes of a host: it runs for the first of them."""
     live: bool = False
     """Its output is for the user, line by line as it comes."""
-
-
-@dataclass(frozen=True)
-class Field:
-    """One difference inside a change, ready to be shown."""
-
-    name: str
-    before: Shown
-    after: Shown
-
-
-@dataclass(frozen=True)
-class Change:
-    """What will happen to one resource: `address` is `provider/host/key`."""
-
-    address: str
-    action: Action
-    host: str
-    cause: str
-    fields: tuple[Field, ...]
-    steps: tuple[Step, ...] = field(repr=False)
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "address": self.address,
-            "action": self.action,
-            "host": self.host,
-            "cause": self.cause,
-            "fields": [{"name": f.name, "before": f.before, "after": f.after} for f in self.fields],
-            "stages": sorted({s.stage.name for s in self.steps}, key=lambda n: Stage[n]),
-            "steps": [{"stage": s.stage.name, "say": s.say} for s in self.steps],
-        }
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything that differs, sorted by address; empty means that there is nothing to do."""
-
-    app: str
-    release: str
-    changes: tuple[Change, ...]
-    in_sync: int
-    hosts: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def empty(self) -> bool:
-        return not self.changes
-
-    @property
-    def digest(self) -> str:
-        """Equal for equal changes, whoever plans and whenever; secrets are not in it."""
-        return sha(json.dumps([c.as_dict() for c in self.changes], sort_keys=True))
-
-    def steps(self, host: str, stage: Stage) -> tuple[tuple[str, Step], ...]:
-        """A host's steps at a stage, in their order, each with the address of its change.
-
-        RETIRE runs backwards: dynos stop before what they stand on goes, and records come last.
-        """
-        changes = self.changes[::-1] if stage == Stage.RETIRE else self.changes
-        steps = [(c.address, s) for c in changes if c.host == host for s in c.steps if s.stage == stage]
-        shared = [s for _, s in steps]
-        return tuple(pair for i, pair in enumerate(steps) if not (pair[1].once and pair[1] in shared[:i]))
-
-    def until(self, host: str, last: Stage) -> Plan:
-        """What of the plan one host does up to a stage, and nothing of what comes after."""
-        mine = ((c, tuple(s for s in c.steps if s.stage <= last)) for c in self.changes if c.host == host)
-        return replace(
-            self, changes=tuple(replace(c, steps=steps) for c, steps in mine if steps), hosts=(host,)
-        )
-
-    def count(self, action: Action) -> int:
-        return sum(c.action == action for c in self.changes)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The public shape, `schemas/plan.schema.json`."""
-        return {
-            "version": 1,
-            "app": self.app,
-            "release": self.release,
-            "digest": self.digest,
-            "summary": self.summary(),
-            "hosts": list(self.hosts),
-            "notes": list(self.notes),
-            "changes": [c.as_dict() for c in self.changes],
-        }
-
-    def summary(self) -> dict[str, int]:
-        actions: tuple[Action, ...] = ("create", "update", "delete")
-        return {a: self.count(a) for a in actions} | {"in_sync": self.in_sync, "hosts": len(self.hosts)}
+    wave: int = 0
+    """Of START, ROUTE and WATCH, from 0; a RETIRE of wave n ends wave n - 1, and that of 0 ends the run."""
+    guard: Guard | None = None
+    """For what the connection itself hangs on."""

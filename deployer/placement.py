@@ -80,14 +80,14 @@ def seats(
     return tuple(sorted(taken, key=lambda s: (s.type, s.n)))
 
 
-def present(app: str, facts: Mapping[str, Facts], release: Release) -> tuple[Seat, ...]:
-    """The seats of a release just as they are: what a failed release goes back to."""
+def present(app: str, facts: Mapping[str, Facts], release: Release | None = None) -> tuple[Seat, ...]:
+    """The seats just as they are, of one release (what a failed one goes back to) or of all."""
     names = ("app", "type", "n", "release", "address", "host_port", "memory")
     found = [
         Seat(**{name: dyno[name] for name in names}, host=host, pids=dyno["pids"])
         for places in _seated(app, facts).values()
         for host, dyno in places
-        if dyno["release"] == release.number
+        if release is None or dyno["release"] == release.number
     ]
     return tuple(sorted(found, key=lambda s: (s.type, s.n)))
 
@@ -112,12 +112,21 @@ def _seated(app: str, facts: Mapping[str, Facts]) -> Seated:
     return found
 
 
+def free(host: Host, facts: Facts) -> int:
+    """Memory of a host in MB that no dyno has, whosever they are."""
+    return _memory(host, facts) - sum(int(d["memory"]) for _, d in facts.documents(DYNOS, "dyno.json"))
+
+
+def _memory(host: Host, facts: Facts) -> int:
+    return host.memory or facts.memory or 1 << 40
+
+
 def _room(host: Host, facts: Facts, fleet: Fleet) -> Room:
     dynos = [dyno for _, dyno in facts.documents(DYNOS, "dyno.json")]
     others = sum(dyno["memory"] for dyno in dynos if dyno["app"] != fleet.app)
     return Room(
         host,
-        (host.memory or facts.memory or 1 << 40) - others,
+        _memory(host, facts) - others,
         {dyno["address"] for dyno in dynos},
         {dyno["host_port"] for dyno in dynos} | set(facts.listeners),
     )

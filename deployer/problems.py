@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,13 @@ class InputError(DeployerError):
 
 
 class PartlyAppliedError(DeployerError):
-    """Some hosts failed, the others went on; the remainder is the next plan."""
+    """Some hosts failed, the others went on; `left` is the next plan: what remains to be done."""
 
     exit_code = 3
+
+    def __init__(self, problems: Iterable[Problem] | Problem | str, left: Any) -> None:
+        super().__init__(problems)
+        self.left = left
 
 
 class UnreachableError(DeployerError):
@@ -90,6 +94,12 @@ class ReleaseFailedError(DeployerError):
     """The new release did not come up; the old one was kept or put back."""
 
     exit_code = 8
+
+
+class StoppedError(DeployerError):
+    """Interrupted: the step that was running was finished, and the next plan is the remainder."""
+
+    exit_code = 130
 
 
 CHANGES_PENDING = 2

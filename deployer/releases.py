@@ -61,6 +61,15 @@ def env_file(config: Mapping[str, Text], metadata: Mapping[str, str]) -> Text:
     return Text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in pairs), secret=True)
 
 
+def read_env(text: str) -> dict[str, str]:
+    """The inverse of `env_file`, metadata included; {} for what no shell would read to its end."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return {}
+    return dict(word.partition("=")[::2] for word in words[1::2])
+
+
 def metadata(app: str, release: Release) -> dict[str, str]:
     """What each dyno of a release is told about it (Heroku contract 3.3)."""
     return {
@@ -100,13 +109,17 @@ def decide(wanted: Release, records: Mapping[int, Release]) -> Release:
     return replace(wanted, number=last + 1)
 
 
-def kept(records: Mapping[int, Release], release: Release | None) -> tuple[Release, ...]:
-    """The records that stay: the wanted one, five that succeeded before it, and failures since then."""
+def kept(records: Mapping[int, Release], release: Release | None, to: str = "") -> tuple[Release, ...]:
+    """The records that stay: the wanted one, five that succeeded before it, and failures since then.
+
+    So does the one that a rollback goes back `to`: to begin the same rollback again must stay possible.
+    """
     past = [r for r in records.values() if release is None or r.number != release.number]
     old = [r for r in past if r.outcome == "succeeded"][-KEPT:]
     since = old[0].number if old else 0
     failed = [r for r in past if r.outcome == "failed" and r.number >= since][-KEPT:]
-    chosen = {r.number: r for r in (*old, *failed, *((release,) if release else ()))}
+    back = [r for r in past if r.name == to]
+    chosen = {r.number: r for r in (*back, *old, *failed, *((release,) if release else ()))}
     return tuple(chosen[n] for n in sorted(chosen))
 
 

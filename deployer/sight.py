@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from deployer import planner, releases
+from deployer import planner, releases, rollback
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
+from deployer.model import Text
 from deployer.problems import Problem, UnreachableError
 from deployer.providers import PROVIDERS
 from deployer.spec import Spec
@@ -25,6 +26,8 @@ class Sight:
     facts: Mapping[str, Facts]
     hosts: tuple[Host, ...]
     notes: tuple[str, ...] = ()
+    lost: frozenset[str] = frozenset()
+    """Hosts that failed meanwhile: their facts are from before."""
 
 
 def look(spec: Spec, without: tuple[str, ...] = ()) -> Sight:
@@ -56,8 +59,14 @@ def _see(spec: Spec, hosts: tuple[Host, ...]) -> tuple[Sight, Mapping[str, Probl
     from deployer.remote.observe import observe
 
     links = connect(hosts, spec.fleet.known_hosts)
-    seen = observe(links, planner.probe(PROVIDERS, spec.fleet.app))
+    seen = observe(links, probe(spec))
     return Sight(links, seen.facts, hosts), seen.lost
+
+
+def probe(spec: Spec) -> Probe:
+    """What to look at, on every host."""
+    usual = planner.probe(PROVIDERS, spec.fleet.app)
+    return usual | rollback.probe(spec.fleet.app, spec.to) if spec.to else usual
 
 
 def departing(spec: Spec, facts: Mapping[str, Facts], without: tuple[str, ...]) -> tuple[Host, ...]:
@@ -82,8 +91,17 @@ def look_again(sight: Sight, spec: Spec) -> Sight:
     """The same hosts over the same connections, as they are now."""
     from deployer.remote.observe import observe
 
-    seen = observe(sight.links, planner.probe(PROVIDERS, spec.fleet.app))
+    seen = observe(sight.links, probe(spec))
     return replace(sight, facts=seen.facts, hosts=tuple(h for h in sight.hosts if h.name in seen.facts))
+
+
+def secret(sight: Sight, path: str) -> Text | None:
+    """A text of ours that may be secret, on the first host that has it."""
+    from deployer.remote.observe import observe
+
+    seen = observe(sight.links, Probe(private=frozenset({path}))).facts
+    found = next((seen[name].private[path] for name in sorted(seen) if path in seen[name].private), None)
+    return None if found is None else Text(found, secret=True)
 
 
 def read(sight: Sight, path: str) -> str | None:

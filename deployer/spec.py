@@ -33,6 +33,8 @@ class Spec:
     buildpacks: tuple[Buildpack | Elsewhere, ...] = ()
     slug: str = ""
     """One that was built before, to be released in place of what the source would become."""
+    to: str = ""
+    """A release to go back to (`v7`, or `previous`), with its slug, processes and config."""
     defaults: Mapping[str, str] | None = None
     """Process types that the last buildpack brings; None where only a build can tell."""
     warnings: tuple[Problem, ...] = ()

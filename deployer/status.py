@@ -8,7 +8,7 @@ from typing import Any
 from deployer import releases as kept
 from deployer.facts import Facts
 from deployer.placement import DYNOS
-from deployer.providers.lxc import running
+from deployer.providers.dynos import running
 
 
 def dynos(app: str, facts: Mapping[str, Facts]) -> list[dict[str, Any]]:
@@ -36,10 +36,21 @@ _NOT_UP = ("stopped", "booting", "crashed", "not answering")
 
 
 def releases(app: str, facts: Mapping[str, Facts]) -> list[dict[str, Any]]:
-    """The records, newest first, and which of them is current."""
+    """The records, newest first, which of them is current, and what was proved of each."""
     records = kept.seen(app, facts.values())
     now = kept.current(records)
     return [
-        {**records[n].as_dict(), "current": now is not None and n == now.number}
+        {
+            **records[n].as_dict(),
+            "current": now is not None and n == now.number,
+            "proof": _proof(app, facts, records[n].name),
+        }
         for n in sorted(records, reverse=True)
     ]
+
+
+def _proof(app: str, facts: Mapping[str, Facts], release: str) -> dict[str, Any] | None:
+    """The latest proof of a release (`verdict.Proof.as_dict`): a host that was away keeps an older one."""
+    path = f"{kept.APPS}/{app}/releases/{release}/proof.json"
+    found = (facts[host].document(path) for host in sorted(facts))
+    return max((proof for proof in found if proof), key=lambda proof: str(proof["when"]), default=None)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from deployer.build.slug import Build
 from deployer.facts import Facts
-from deployer.fleet import Host
+from deployer.fleet import Health, Host
 from deployer.model import Stage, Text
+from deployer.plan import Capacity
 from deployer.stacks import Stack
 
 Outcome = Literal["pending", "succeeded", "failed"]
@@ -103,6 +104,37 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Wave:
+    """One step of a rollout: dynos to start, what the routers serve then, dynos to stop after that."""
+
+    start: frozenset[str] = frozenset()
+    routes: Mapping[str, str] = field(default_factory=dict)
+    """`address:port` of hosts to the keys of web dynos."""
+    stop: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """How the dynos that are there make way for those that are wanted; no waves where all stay."""
+
+    waves: tuple[Wave, ...] = ()
+    routes: Mapping[str, str] = field(default_factory=dict)
+    """What the routers serve at the end, as in a wave."""
+    capacity: Mapping[str, Capacity] = field(default_factory=dict)
+    watch: int = 0
+    """Seconds that a new release is watched for after the switch."""
+    drain: int = 0
+    """Seconds that a dyno which routers have left may go on with what it has begun."""
+
+    def starts_in(self, key: str) -> int:
+        return next((i for i, wave in enumerate(self.waves) if key in wave.start), 0)
+
+    def stops_in(self, key: str) -> int:
+        """The wave of RETIRE: 0, the end of the run, for the last and for what is in no wave."""
+        return next((i + 1 for i, wave in enumerate(self.waves[:-1]) if key in wave.stop), 0)
+
+
+@dataclass(frozen=True)
 class World:
     """What should be: the app on its fleet, with every name, port and address chosen."""
 
@@ -128,6 +160,12 @@ class World:
     """How the current slug is made; None where only what is there may be used."""
     tasks: tuple[Task, ...] = ()
     """What the release that is not live yet still has to run."""
+    rollout: Rollout = Rollout()
+    health: Health | None = None
+    standing: frozenset[str] = frozenset()
+    """Keys of dynos that stay just as they are, whatever is known of their release."""
+    lost: frozenset[str] = frozenset()
+    """Hosts that cannot be reached now: they keep what they have, and no router is sent there anew."""
 
     def seats_on(self, host: str) -> tuple[Seat, ...]:
         return tuple(seat for seat in self.seats if seat.host == host)
@@ -141,8 +179,10 @@ class World:
 
     @property
     def builder(self) -> Host:
-        """The host that makes images and slugs: the first with the role."""
-        return self.with_role("build")[0]
+        """The host that makes images and slugs: the first with the role that is there."""
+        return next(
+            (h for h in self.with_role("build") if h.name not in self.lost), self.with_role("build")[0]
+        )
 
     def mesh_address(self, host: str) -> str:
         return next(h.mesh for h in self.hosts if h.name == host)

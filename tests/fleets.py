@@ -13,9 +13,11 @@ from deployer import decision, planner
 from deployer.app import load_app
 from deployer.facts import Facts
 from deployer.fleet import Host, load_fleet
-from deployer.model import Entry, Plan, Stage, Step, Text, Tree, sha
+from deployer.model import Entry, Step, Text, Tree, sha
+from deployer.plan import Plan
 from deployer.providers import PROVIDERS
 from deployer.sight import Sight, departing
+from deployer.sight import probe as look_for
 from deployer.source import buildpacks, data
 from deployer.spec import Spec
 from deployer.world import World
@@ -34,6 +36,7 @@ def spec(
     generated: tuple[str, ...] = (),
     postdeploy: str | None = None,
     slug: str = "",
+    to: str = "",
     **fleet: Any,
 ) -> Spec:
     """What files of these words would ask for. `hosts` maps names to roles; host n has the address 192.0.2.n."""
@@ -53,6 +56,7 @@ def spec(
         tree=tree,
         folder=Path("/"),
         slug=slug,
+        to=to,
         buildpacks=(buildpacks.own("python"),),
         defaults={},
     )
@@ -74,7 +78,7 @@ class Fleet:
         return Sight(None, facts | self.facts(wanted, leaving), hosts)  # type: ignore[arg-type]
 
     def facts(self, wanted: Spec, hosts: Iterable[Host]) -> dict[str, Facts]:
-        probe = planner.probe(PROVIDERS, wanted.fleet.app)
+        probe = look_for(wanted)
         return {host.name: self.machines[host.name].look(probe) for host in hosts}
 
     def world(self, wanted: Spec) -> World:
@@ -97,9 +101,9 @@ class Fleet:
 
 
 def in_order(plan: Plan) -> Iterator[tuple[str, Step]]:
-    for stage in Stage:
+    for stage, wave in plan.barriers():
         for host in plan.hosts:
-            yield from ((host, step) for _, step in plan.steps(host, stage))
+            yield from ((host, step) for _, step in plan.steps(host, stage, wave))
 
 
 def fleet() -> Fleet:

@@ -112,9 +112,11 @@ class Machine:
         for key in self.dynos():
             dyno = json.loads(self.text(f"{DYNOS}/{key}/dyno.json"))
             if dyno["port"]:
-                up = self.units.get(f"deployer.dyno@{key}.service", Unit()).active == "active"
-                found[f"{dyno['address']}:{dyno['port']}"] = up and key not in self.deaf
+                found[f"{dyno['address']}:{dyno['port']}"] = self.is_up(key) and key not in self.deaf
         return found
+
+    def is_up(self, key: str) -> bool:
+        return self.units.get(f"deployer.dyno@{key}.service", Unit()).active == "active"
 
     def dynos(self) -> list[str]:
         return [
@@ -194,6 +196,11 @@ class Machine:
                 stack = json.loads(stdin.reveal())
                 for variant in stack["variants"]:
                     self.folders.add(f"{STACKS}/{stack['name']}.{stack['digest']}.{variant}")
+            case "dyno-watch", [_, *keys]:
+                if not all(self.is_up(key) for key in keys):
+                    raise Refused(f"{keys} are not up")
+            case "dyno-drain", [_, _]:
+                pass
             case "mesh-take", [path]:
                 if stdin.reveal():
                     self.write(path, stdin.reveal())

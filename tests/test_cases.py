@@ -18,7 +18,8 @@ from fleets import Fleet, fleet, in_order, spec
 from machine import Machine
 
 from deployer import decision
-from deployer.model import Plan, Sh
+from deployer.model import Sh
+from deployer.plan import Plan
 from deployer.providers import PROVIDERS
 from deployer.views import text
 

@@ -11,7 +11,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from machine import DYNOS, Machine
 
-from deployer.model import Fetch, Plan, Put, Send, Sh, Stage
+from deployer.model import Fetch, Put, Send, Sh, Stage
+from deployer.plan import Plan
 from deployer.views import text
 
 often = settings(max_examples=25, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
@@ -125,8 +126,8 @@ def test_a_build_settles_and_touches_nothing_that_serves(history: list[dict[str,
     seen, wanted = seen_with(history[:-1]), spec(**history[-1])
     dynos = {name: machine.dynos() for name, machine in seen.machines.items()}
     world = seen.world(wanted)
-    seen.run(seen.plan(wanted).until(world.builder.name, Stage.BUILD))
-    assert seen.plan(wanted).until(world.builder.name, Stage.BUILD).empty
+    seen.run(seen.plan(wanted).on(world.builder.name).until(Stage.BUILD))
+    assert seen.plan(wanted).on(world.builder.name).until(Stage.BUILD).empty
     assert {name: seen.machines[name].dynos() for name in dynos} == dynos
 
 

@@ -13,12 +13,14 @@ CODE = ROOT / "deployer"
 LAYERS = (
     ("problems",),
     ("model", "events"),
+    ("plan",),
     ("facts",),
     ("app", "fleet", "stacks", "spec", "build", "world", "diff"),
     ("releases", "placement", "slugs", "providers", "planner", "status"),
     ("remote", "views", "source", "lab"),
     ("sight", "obstacles"),
     ("failure", "decision"),
+    ("acting",),
     ("engine",),
     ("cli",),
     ("__main__",),
@@ -28,13 +30,13 @@ LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 PURE = LEVEL["planner"]
 """A room that is not named above holds pure functions, as most do."""
 NETWORK = {"paramiko", "pyinfra", "fabric", "gevent", "socket"}
-SHIPPED = {"remote/probe.py", "remote/runner.py", "remote/lock.py"}
+SHIPPED = {"remote/probe.py", "remote/prove.py", "remote/runner.py", "remote/lock.py", "remote/guard.py"}
 """Scripts that run on hosts, with those beside the providers: they print, read and connect over there."""
 OWN_NETWORK = {"lab/contact.py": "the lab's machines show their SSH banner before they are handed over"}
 READERS = ("source/", "lab/")
 PACKAGED = {
     "providers/base.py": "packaged(): scripts that are shipped as they lie there",
-    "remote/channel.py": "script(): the same, for those that `remote` ships",
+    "remote/channel.py": "source(): the same, for those that `remote` ships",
     "remote/known.py": "known_hosts belongs to SSH, as in OpenSSH itself",
     "__main__.py": "/dev/null, in place of a closed pipe",
 }

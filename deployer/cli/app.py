@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import typer
 
-from deployer.cli import build, deploy, lab, reading, releases
+from deployer.cli import build, deploy, explain, lab, reading, releases, rollback
 
+COMMANDS: tuple[Callable[..., None], ...] = (
+    deploy.validate,
+    deploy.plan,
+    explain.explain,
+    build.build,
+    deploy.apply,
+    rollback.rollback,
+    deploy.destroy,
+    deploy.unlock,
+    reading.ps,
+    reading.logs,
+)
 app = typer.Typer(
     name="deploy",
     help="A self-hosted Heroku, driven like Terraform, that needs nothing on the machines but SSH.",
@@ -14,9 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (deploy.validate, deploy.plan, build.build, deploy.apply, deploy.destroy, deploy.unlock):
-    app.command()(command)
-for command in (reading.ps, reading.logs):
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(releases.app, name="releases")
 app.add_typer(lab.app, name="lab", help="A practice fleet on this machine, as root.")

@@ -37,7 +37,7 @@ def build(
         engine.purge_cache(spec, sight, o.teller(as_json), lock_wait)
     todo = engine.building(spec, sight)
     if not todo.plan.empty:
-        todo = engine.build(spec, sight, todo.plan, o.teller(as_json), lock_wait)
+        todo = engine.build(spec, sight, engine.Order(todo.plan, o.teller(as_json), lock_wait))
     slug = todo.world.release.slug if todo.world.release else ""
     if as_json:
         text.show(json.line({"slug": slug, "host": todo.world.builder.name}))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +14,7 @@ from deployer.cli.looking import built_first, decided, seen
 
 if TYPE_CHECKING:
     from deployer.decision import Decided
+    from deployer.plan import Plan
 
 
 def validate(folder: o.Folder = o.HERE, environment: o.Environment = None, as_json: o.Json = False) -> None:
@@ -48,6 +51,7 @@ def plan(
         bool, typer.Option("--verbose", "-v", help="Show the fields of what is created, too.")
     ] = False,
     slug: o.Slug = "",
+    to: o.To = "",
     without: o.Without = None,
     accept_new: o.AcceptNew = False,
 ) -> None:
@@ -60,7 +64,7 @@ def plan(
     from deployer.views import json, text
 
     began = time.monotonic()
-    spec, sight = seen(folder, environment, without, accept_new, slug)
+    spec, sight = seen(folder, environment, without, accept_new, slug, to=to)
     todo = decided(spec, sight)
     document = todo.plan.as_dict()
     if out:
@@ -80,9 +84,11 @@ def apply(
     yes: o.Yes = False,
     as_json: o.Json = False,
     slug: o.Slug = "",
+    to: o.To = "",
     without: o.Without = None,
     accept_new: o.AcceptNew = False,
     lock_wait: o.LockWait = 0,
+    no_proof: o.NoProof = False,
 ) -> None:
     """Make the plan true, stage by stage, then look again and prove it.
 
@@ -91,19 +97,23 @@ def apply(
     from deployer import engine
 
     began = time.monotonic()
-    spec, sight = seen(folder, environment, without, accept_new, slug)
+    spec, sight = seen(folder, environment, without, accept_new, slug, to=to)
     if not saved:  # what was agreed to holds the build
         sight = built_first(spec, sight, as_json, lock_wait)
     todo = decided(spec, sight)
     if saved:
         _same(saved, todo)
-    _show(todo, began, as_json)
+    _show(todo.plan, began, as_json)
     if todo.plan.empty:
         return
     if not (yes or saved):
         _ask("Only 'yes' will be accepted to approve", "yes")
-    left = engine.apply(spec, sight, todo.plan, o.teller(as_json), lock_wait)
-    _show(left, began, as_json)
+    order = engine.Order(todo.plan, o.teller(as_json), lock_wait, proof=not no_proof)
+    with _remainder(began, as_json):
+        left = engine.apply(spec, sight, order)
+    _show(left.plan, began, as_json)
+    if spec.to:
+        _returned(left, spec.to)
 
 
 def destroy(
@@ -130,46 +140,70 @@ def destroy(
     sight = look(spec, tuple(without or ()))
     world = gone(sight, spec)
     todo = Decided(planner.plan(world, PROVIDERS), world)
-    _show(todo, began, as_json)
+    _show(todo.plan, began, as_json)
     if todo.plan.empty:
         return
     _ask(f"Type the app's name ({world.app}) to destroy it", world.app, confirm)
-    _show(engine.destroy(spec, sight, todo.plan, o.teller(as_json), lock_wait), began, as_json)
+    order = engine.Order(todo.plan, o.teller(as_json), lock_wait)
+    with _remainder(began, as_json):
+        left = engine.destroy(spec, sight, order)
+    _show(left.plan, began, as_json)
 
 
 def unlock(folder: o.Folder = o.HERE, environment: o.Environment = None) -> None:
-    """Take the lock from a holder that is known to be dead.
+    """Take the lock from a holder that is known to be dead, and say whom it was taken from.
 
     Example: deploy unlock
     """
+    from deployer.durations import span
     from deployer.remote.holding import unlock as break_lock
     from deployer.sight import look
     from deployer.views import text
 
     sight = look(o.known(folder, environment))
-    break_lock(sight.links, "unlock")
-    text.show(f"No lock is held on {', '.join(h.name for h in sight.hosts)} now.")
+    broken = break_lock(sight.links, "unlock")
+    for name, held in sorted(broken.items()):
+        words = f"{held['doing']}, held for {span(held['age'])}"
+        text.show(f"broke the lock of {held['who']} on {name} ({words})")
+    if not broken:
+        text.show(f"No lock is held on {', '.join(h.name for h in sight.hosts)}.")
 
 
-def _show(decided: Decided, began: float, as_json: bool) -> None:
+@contextmanager
+def _remainder(began: float, as_json: bool) -> Iterator[None]:
+    """What hosts that failed leave undone is shown as the plan that it is."""
+    from deployer.problems import PartlyAppliedError
+
+    try:
+        yield
+    except PartlyAppliedError as error:
+        _show(error.left, began, as_json)
+        raise
+
+
+def _show(plan: Plan, began: float, as_json: bool) -> None:
     from deployer.views import json, text
 
-    document = decided.plan.as_dict()
+    document = plan.as_dict()
     seconds = time.monotonic() - began
     text.show(json.line(document) if as_json else text.plan(document, seconds, text.terminal()))
 
 
-def _same(saved: str, decided: Decided) -> None:
-    from deployer.problems import Problem, StalePlanError
-    from deployer.source.saved import saved_digest
+def _returned(decided: Decided, old: str) -> None:
+    """Files and hosts differ now, and which of them the user means to keep is not ours to know."""
+    from deployer.views import text
 
-    if saved_digest(saved) != decided.plan.digest:
-        raise StalePlanError(
-            Problem(
-                f"{saved} is stale: the hosts or the files have changed since",
-                hint="make a new one: deploy plan --out",
-            )
-        )
+    said = "The files here still say otherwise: the next deploy apply brings them back."
+    text.show(f"{decided.plan.release} serves what {old} did. {said}", err=True)
+
+
+def _same(saved: str, decided: Decided) -> None:
+    from deployer.problems import StalePlanError
+    from deployer.source.saved import load
+    from deployer.stale import moved
+
+    if problems := moved(load(saved), decided.plan):
+        raise StalePlanError(problems)
 
 
 def _ask(question: str, answer: str, given: str | None = None) -> None:

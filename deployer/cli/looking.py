@@ -22,13 +22,16 @@ def seen(
     accept_new: bool,
     slug: str = "",
     buildpacks: list[str] | None = None,
+    to: str = "",
 ) -> tuple[Spec, Sight]:
+    from deployer.rollback import pinned
     from deployer.sight import look
 
-    spec = o.load(folder, environment, tuple(buildpacks or ()), slug)
+    spec = o.load(folder, environment, tuple(buildpacks or ()), slug, to)
     if accept_new:
         _pin(spec)
-    return spec, look(spec, tuple(without or ()))
+    sight = look(spec, tuple(without or ()))
+    return pinned(spec, sight.facts), sight
 
 
 def decided(spec: Spec, sight: Sight) -> Decided:
@@ -55,7 +58,8 @@ def built_first(spec: Spec, sight: Sight, as_json: bool, lock_wait: int) -> Sigh
     if not has_unknown_types(spec, sight):
         return sight
     text.show(f"{unknown_types(spec)} So the build comes first, and then the plan.", err=True)
-    engine.build(spec, sight, engine.building(spec, sight).plan, o.teller(as_json), lock_wait)
+    agreed = engine.building(spec, sight).plan
+    engine.build(spec, sight, engine.Order(agreed, o.teller(as_json), lock_wait))
     return look_again(sight, spec)
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deployer.durations import seconds
+
 if TYPE_CHECKING:
     from deployer.events import Event
     from deployer.spec import Spec
@@ -23,9 +25,23 @@ Without = Annotated[list[str] | None, typer.Option("--without", help="Go on with
 AcceptNew = Annotated[
     bool, typer.Option("--accept-new", help="Trust and pin host keys that are not known yet.")
 ]
-LockWait = Annotated[int, typer.Option("--lock-wait", help="Seconds to wait for somebody else's lock.")]
+LockWait = Annotated[
+    int,
+    typer.Option(
+        "--lock-wait",
+        parser=seconds,
+        metavar="TIME",
+        help="How long to wait for somebody else's lock: 90s, 15m, 1h.",
+    ),
+]
 Slug = Annotated[
     str, typer.Option("--slug", help="Release this slug, built before, in place of the source here.")
+]
+To = Annotated[
+    str, typer.Option("--to", help="Go back to this release: v7, or previous for the one before the current.")
+]
+NoProof = Annotated[
+    bool, typer.Option("--no-proof", help="Do not prove by marked requests and log lines that all arrives.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 HERE = Path()
@@ -38,12 +54,18 @@ def known(folder: Path, environment: str | None) -> Spec:
     return source.load(folder, environment, builds=False)
 
 
-def load(folder: Path, environment: str | None, buildpacks: tuple[str, ...] = (), slug: str = "") -> Spec:
+def load(
+    folder: Path, environment: str | None, buildpacks: tuple[str, ...] = (), slug: str = "", to: str = ""
+) -> Spec:
     """The spec, with its warnings on standard error."""
     from deployer import source
+    from deployer.problems import InputError, Problem
     from deployer.views import text
 
-    spec = source.load(folder, environment, buildpacks, slug)
+    if slug and to:
+        hint = "leave one of them out: a release brings the slug that it had"
+        raise InputError(Problem("--slug and --to ask for two different things", hint=hint))
+    spec = source.load(folder, environment, buildpacks, slug, to=to)
     for warning in spec.warnings:
         text.show(text.problem(warning, text.terminal(err=True)), err=True)
     return spec

@@ -86,7 +86,10 @@ def _row(release: dict[str, Any]) -> tuple[object, ...]:
 
 def _facts(release: dict[str, Any]) -> list[tuple[Any, ...]]:
     """A line a fact; config vars by name only."""
+    from deployer.verdict import line
+
     words = release | {"config": " ".join(release["config"])}
+    words["proof"] = line(words["proof"]) if words["proof"] else "none"
     processes = [(f"process {kind}", command) for kind, command in words.pop("processes").items()]
     return [(name, words[name]) for name in sorted(words)] + processes
 

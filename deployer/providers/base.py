@@ -1,8 +1,9 @@
-"""The provider contract: four pure questions about one kind of resource on one host."""
+"""The provider contract: six pure questions about one kind of resource on one host."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import jinja2
 
     from deployer.fleet import Host
+    from deployer.spec import Spec
     from deployer.world import World
 
 
@@ -32,6 +34,26 @@ class Desired(Protocol):
     def expect(self) -> Any: ...
 
 
+Line = tuple[str, str]
+"""A line of the user's files: app.json, fleet.json or Procfile, and the pointer into it (Spec.where)."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What a reader asks of one resource beyond its fields (`deploy explain`)."""
+
+    asks: tuple[Line, ...]
+    """The lines that ask for it, the most telling first; each MUST be there, or the nearest around it."""
+    places: tuple[str, ...]
+    """Where it is on the host: paths, units, names in the kernel or in dpkg."""
+    rule: str
+    """What leads from the lines to the host, in one or two sentences."""
+    keep: str = ""
+    """The edit that would have what is there stay, where it is not wanted; empty where no edit would."""
+    drop: str = ""
+    """The edit after which it is no longer wanted."""
+
+
 class Provider(Protocol):
     """MUST be pure in all of its methods. `observe` MUST see everything of ours, wanted or not."""
 
@@ -43,6 +65,10 @@ class Provider(Protocol):
     def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]: ...
     def cause(self, world: World, want: Any, have: Any, differs: frozenset[str]) -> str:
         """Why, in words, as the reader of a plan would ask."""
+        ...
+
+    def about(self, spec: Spec, host: Host, key: str) -> About:
+        """What there is to say of the resource with this key, wanted or only seen."""
         ...
 
 
@@ -77,3 +103,22 @@ def plain_cause(want: Any, have: Any, differs: frozenset[str]) -> str:
     if have is None:
         return "not there yet"
     return "no longer in the spec" if want is None else f"{', '.join(sorted(differs))} differ on the host"
+
+
+def roles(spec: Spec, host: Host) -> Line:
+    """Where fleet.json says what a host is for; one that left it is missing among `hosts`."""
+    is_there = any(host.name == known.name for known in spec.fleet.hosts)
+    return "fleet.json", f"/hosts/{host.name}/roles" if is_there else "/hosts"
+
+
+def scale(spec: Spec, kind: str) -> tuple[Line, ...]:
+    """The lines that say how many dynos of a type run, the one that counts first, and its command."""
+    files = (("fleet.json", spec.fleet.formation), ("app.json", spec.app.formation))
+    found = tuple((file, f"/formation/{kind}") for file, scales in files if kind in scales)
+    is_own = (spec.defaults or {}).get(kind) != spec.app.processes.get(kind)
+    return (*found, *((("Procfile", kind),) if is_own else ()))
+
+
+def given(spec: Spec, *keys: str) -> tuple[Line, ...]:
+    """The keys of fleet.json among `keys` that somebody wrote there."""
+    return tuple(("fleet.json", f"/{key}") for key in keys if key in spec.fleet.model_fields_set)

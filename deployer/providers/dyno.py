@@ -32,6 +32,8 @@ def settings(world: World, seat: Seat) -> Text:
         "VETH": veth(seat),
         "ENV_FILE": f"{APPS}/{world.app}/releases/v{seat.release}/env",
     }
+    if seat.port and world.health:
+        values |= {"HEALTH": world.health.path, "HEALTH_STATUS": world.health.status}
     return Text("".join(f"{name}={values[name]}\n" for name in sorted(values)))
 
 

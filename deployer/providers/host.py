@@ -9,7 +9,8 @@ from deployer.facts import Facts, Probe
 from deployer.fleet import Host
 from deployer.model import Step, Text
 from deployer.providers import parts
-from deployer.providers.base import packaged, plain_cause
+from deployer.providers.base import About, packaged, plain_cause
+from deployer.spec import Spec
 from deployer.world import World
 
 BIN = "/var/lib/deployer/bin"
@@ -41,6 +42,7 @@ SCRIPTS = {
     "mesh-take": "nginx.take.sh",
     "wall-take": "nftables.take.sh",
 }
+ROLLOUT_SCRIPTS = {"dyno-drain": "lxc.dyno-drain.sh", "dyno-watch": "lxc.dyno-watch.py"}
 SOURCED = {"dyno.sh": "lxc.dyno.sh", "dyno.conf": "lxc.dyno.conf"}
 
 
@@ -52,7 +54,7 @@ class HostProvider:
             return
         for package in sorted(packages(host, world.facts[host.name])):
             yield parts.Package(package)
-        for name, source in SCRIPTS.items():
+        for name, source in (SCRIPTS | (ROLLOUT_SCRIPTS if "dynos" in host.roles else {})).items():
             yield parts.File(f"{BIN}/{name}", Text(packaged(source)), 0o755)
         for name, source in SOURCED.items():
             yield parts.File(f"{BIN}/{name}", Text(packaged(source)))
@@ -71,6 +73,12 @@ class HostProvider:
 
     def cause(self, world: World, want: Any, have: Any, differs: frozenset[str]) -> str:
         return plain_cause(want, have, differs)
+
+    def about(self, spec: Spec, host: Host, key: str) -> About:
+        rule = (
+            "A host holds the packages of its roles and the scripts of the steps; no app's plan removes them."
+        )
+        return parts.about(spec, host, key, rule)
 
 
 def packages(host: Host, facts: Facts) -> set[str]:

@@ -24,7 +24,7 @@ note_crash() {
         [ $pause -lt 86400 ] || { pause=86400; break; }
     done
     now=$(date +%s)
-    echo "{\"count\": $count, \"last\": $now, \"until\": $((now + pause))}" >"$crashes.new"
+    echo "{\"count\": $count, \"last\": $now, \"status\": $status, \"until\": $((now + pause))}" >"$crashes.new"
     mv "$crashes.new" "$crashes"
 }
 

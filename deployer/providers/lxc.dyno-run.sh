@@ -38,8 +38,17 @@ contain() {
         /bin/sh /.dyno-init "$command" "${PROFILE:-yes}"
 }
 
+# The shell reads it itself: a process for that would cost every start a millisecond.
+read_command() {
+    command=
+    while IFS= read -r line || [ -n "$line" ]; do
+        command="$command${command:+
+}$line"
+    done <"$home/command"
+}
+
 start() {
-    command=$(cat "$home/command")
+    read_command
     if [ -n "${ONCE:-}" ]; then
         { read -r _ <"$home/alive" || kill $$; } &
         exec 4<&0

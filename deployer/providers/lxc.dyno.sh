@@ -13,10 +13,16 @@ say() {
         logger -u /run/deployer/log --socket-errors=off -t "$APP/heroku/$TYPE.$N" -p local0.info -S 10000 || true
 }
 
-# Where the processes of this unit are: `tree` has all of them under either version of cgroups, `payload` those of the
-# dyno; `leaf` is dyno-run's.
+# For a script outside of the dyno's unit: what systemd gives those inside.
+read_settings() {
+    while IFS= read -r line; do export "$line"; done <"$home/dyno.env"
+}
+
+# find_cgroup [CGROUP]: where the processes of a unit are, of our own unless told. `tree` has all of them under either
+# version of cgroups, `payload` those of the dyno; `leaf` is dyno-run's.
 find_cgroup() {
-    while IFS=: read -r _ kind path; do
+    path=${1:-}
+    [ -n "$path" ] || while IFS=: read -r _ kind path; do
         case $kind in '' | name=systemd) break ;; esac
     done </proc/self/cgroup
     cgroup=${path%/.control}
@@ -46,6 +52,29 @@ is_init() {
     done <"/proc/$1/status"
     [ "${ids##*[!0-9]}" = 1 ]
 }
+
+# The host has no curl. Without a listener at an address that is not there yet, a connect hangs.
+accepts() {
+    timeout 2 bash -c ': <"/dev/tcp/$0/$1"' "$ADDRESS" "$PORT"
+} 2>/dev/null
+
+# is_healthy: `said` is then the status that the dyno answered its health path with, if it has one, or "nothing".
+is_healthy() {
+    said=
+    [ -n "${HEALTH:-}" ] || return 0
+    said=$(ask "$ADDRESS" "$PORT" "$HEALTH") || said=nothing
+    [ "$said" = "${HEALTH_STATUS:-200}" ]
+}
+
+# ask ADDRESS PORT PATH: prints the status of the answer. The shell's own printf would send each line by itself.
+ask() {
+    timeout 5 bash -c '
+exec 3<>"/dev/tcp/$0/$1" || exit
+env printf "GET %s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: deployer-health\r\nConnection: close\r\n\r\n" "$2" >&3
+read -r version status _ <&3
+status=${status%%[!0-9]*}
+[ "${version%?}" = HTTP/1. ] && [ -n "$status" ] && echo "$status"' "$@"
+} 2>/dev/null
 
 # Hundredths of a second since the host booted.
 clock() {

@@ -4,70 +4,27 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
-from deployer.diff import KEPT, Sealed
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
-from deployer.model import Put, Sh, Stage, Step, Text, sha
-from deployer.placement import DYNOS, gateway
-from deployer.providers import dyno, parts
-from deployer.providers.base import plain_cause, render
-from deployer.world import Seat, World
+from deployer.model import Act, Guard, Put, Sh, Stage, Step, Text
+from deployer.placement import DYNOS, WEB, gateway
+from deployer.providers import parts
+from deployer.providers.base import About, given, plain_cause, render, roles, scale
+from deployer.providers.dynos import RESTART, RUN, Dyno, DynoSeen, Leaving, Standing, keys, seen, wanted
+from deployer.providers.host import BIN
+from deployer.spec import Spec
+from deployer.world import World
 
 UNIT = "/etc/systemd/system/deployer.dyno@.service"
 NETWORK_UNIT = "/etc/systemd/system/deployer.network.service"
-RUN = "/run/deployer/dynos"
-
-
-@dataclass(frozen=True)
-class DynoSeen:
-    """`running` is the digest that the dyno was started from, or the word for why it is not up."""
-
-    key: str
-    config: str | None
-    command: str | None
-    settings: str | None
-    place: str | None
-    enabled: bool
-    running: str
-
-
-@dataclass(frozen=True)
-class Standing:
-    """A dyno of the release that served before a failed one: it stays just as it is."""
-
-    key: str
-
-    def expect(self) -> DynoSeen:
-        return DynoSeen(self.key, *([KEPT] * 6))  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True)
-class Dyno:
-    seat: Seat
-    config: Text
-    command: Text
-    settings: Text
-    place: Text
-    env: Text
-
-    @property
-    def key(self) -> str:
-        return self.seat.key
-
-    def expect(self) -> DynoSeen:
-        started = sha("".join(t.reveal() for t in (self.config, self.command, self.settings, self.env)))
-        return DynoSeen(
-            self.key,
-            self.config.sha,
-            self.command.sha,
-            self.settings.sha,
-            self.place.sha,
-            True,
-            Sealed(started, "up"),
-        )
+_DYNO = (
+    "As many dynos of a type run as its quantity says (in fleet.json, else in app.json), all of the current "
+    "release; who runs well stays where it is. It is up when it runs what its files say and, of web, answers."
+)
+_OLD = "one of an older release goes in any case"
 
 
 class LxcProvider:
@@ -77,7 +34,14 @@ class LxcProvider:
         if "dynos" in host.roles or "build" in host.roles:
             yield from _network(world)
         for seat in world.seats_on(host.name):
-            yield _dyno(world, seat, world.env) if world.env else Standing(seat.key)
+            stays = seat.key in world.standing or world.env is None
+            yield Standing(seat.key) if stays else wanted(world, seat)
+        stay = {seat.key for seat in world.seats_on(host.name)}
+        for key in keys(world.app, world.facts[host.name]):
+            if key not in stay:
+                place = world.facts[host.name].document(f"{DYNOS}/{key}/dyno.json")
+                drain = world.rollout.drain if place.get("port") else 0
+                yield Leaving(key, world.rollout.stops_in(key), drain)
 
     def probe(self, app: str) -> Probe:
         names = ("config", "command", "dyno.env", "dyno.json")
@@ -91,24 +55,35 @@ class LxcProvider:
     def observe(self, app: str, facts: Facts) -> Iterator[Any]:
         yield from parts.see_files(facts, (UNIT, NETWORK_UNIT))
         yield from parts.see_units(facts, ["deployer.network.service"])
-        for key in _keys(app, facts):
-            yield _seen(key, facts)
+        for key in keys(app, facts):
+            yield seen(key, facts)
 
     def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
         if isinstance(want, Dyno):
             return _start(want, have, differs)
-        if isinstance(have, DynoSeen):
-            return _stop(have.key)
+        if isinstance(want, Leaving):
+            return _stop(want)
         return parts.converge(want, have, differs) if want else ()
 
     def cause(self, world: World, want: Any, have: Any, differs: frozenset[str]) -> str:
         if isinstance(want, Dyno) and have is None:
             return want.seat.cause
-        if want is None and isinstance(have, DynoSeen):
+        if isinstance(want, Leaving):
             return _farewell(world, have.key)
         if isinstance(have, DynoSeen) and differs == {"running"}:
             return "it is not running as it should"
         return plain_cause(want, have, differs)
+
+    def about(self, spec: Spec, host: Host, key: str) -> About:
+        if key.startswith(("file:", "unit:")):
+            return parts.about(spec, host, key, "Dynos have one network of their own on each host.")
+        kind, n, _ = key.removeprefix(f"{spec.fleet.app}.").rsplit(".", 2)
+        places = (f"{DYNOS}/{key}/", f"deployer.dyno@{key}.service", f"{RUN}/{key}.loaded")
+        asks = (*scale(spec, kind), *(given(spec, "health") if kind == WEB else ()), roles(spec, host))
+        scaled = f"set the quantity of {kind} to {{}}, in fleet.json or app.json"
+        return About(
+            asks, places, _DYNO, f"{scaled.format(f'{n} or more')} ({_OLD})", scaled.format(int(n) - 1)
+        )
 
 
 def _network(world: World) -> Iterator[Any]:
@@ -118,86 +93,58 @@ def _network(world: World) -> Iterator[Any]:
     said = "let systemd read its units again"
     yield parts.File(UNIT, Text(render("lxc.dyno.service.j2")), after=reload, say_after=said)
     restart = (*reload, Sh(("systemctl", "restart", "deployer.network.service")))
-    yield parts.File(NETWORK_UNIT, Text(text), after=restart, say_after="set the dyno network up")
+    guard = Guard((NETWORK_UNIT,), (("ip", "link", "delete", "deployer0"), *(act.argv for act in restart)))
+    said = "set the dyno network up"
+    yield parts.File(NETWORK_UNIT, Text(text), after=restart, say_after=said, guard=guard)
     yield parts.Unit("deployer.network.service")
 
 
-def _keys(app: str, facts: Facts) -> list[str]:
-    folders = (f.removeprefix(f"{DYNOS}/") for f in facts.folders if f.startswith(f"{DYNOS}/"))
-    units = (u.removeprefix("deployer.dyno@").removesuffix(".service") for u in facts.units)
-    return sorted({key for key in (*folders, *units) if key.startswith(f"{app}.")})
-
-
-def _seen(key: str, facts: Facts) -> DynoSeen:
-    unit = f"deployer.dyno@{key}.service"
-    folder = f"{DYNOS}/{key}"
-    return DynoSeen(
-        key,
-        facts.sha(f"{folder}/config"),
-        facts.sha(f"{folder}/command"),
-        facts.sha(f"{folder}/dyno.env"),
-        facts.sha(f"{folder}/dyno.json"),
-        facts.enabled(unit),
-        running(key, facts),
-    )
-
-
-def running(key: str, facts: Facts) -> str:
-    """The digest that a dyno was started from, or the word for why it is not up."""
-    unit = facts.units.get(f"deployer.dyno@{key}.service")
-    if unit is None or unit.active in ("inactive", "deactivating"):
-        return "stopped"
-    if unit.active == "activating" and unit.sub == "start-post":
-        return "booting"
-    if unit.active != "active":
-        return "crashed"
-    place = facts.document(f"{DYNOS}/{key}/dyno.json")
-    if place.get("port") and not facts.answers.get(f"{place['address']}:{place['port']}"):
-        return "not answering"
-    return Sealed(facts.texts.get(f"{RUN}/{key}.loaded", "").strip(), "up")
-
-
-def _dyno(world: World, seat: Seat, env: Text) -> Dyno:
-    if world.release is None:
-        raise ValueError("a dyno without a release")
-    command = world.release.processes[seat.type]
-    return Dyno(
-        seat,
-        dyno.config(world, seat),
-        Text(command),
-        dyno.settings(world, seat),
-        dyno.place(world, seat),
-        env,
-    )
-
-
 def _start(want: Dyno, have: DynoSeen | None, differs: frozenset[str]) -> Iterator[Step]:
-    folder = f"{DYNOS}/{want.key}"
     unit = f"deployer.dyno@{want.key}.service"
-    contents = {
-        "config": want.config,
-        "command": want.command,
-        "settings": want.settings,
-        "place": want.place,
-    }
-    names = {"config": "config", "command": "command", "settings": "dyno.env", "place": "dyno.json"}
-    for field, content in contents.items():
+    acts = [
+        *_files(want),
+        (f"enable {want.seat.name}", Sh(("systemctl", "enable", unit)), "enabled"),
+    ]
+    for say, act, field in acts:
         if have is None or field in differs:
-            act = Put(f"{folder}/{names[field]}", content, 0o644 if field == "place" else 0o600)
-            yield Step(Stage.START, f"write {names[field]} of {want.seat.name}", act)
-    if have is None or "enabled" in differs:
-        yield parts.systemctl("enable", unit, stage=Stage.START, say=f"enable {want.seat.name}")
-    if have is None or differs & {"config", "command", "settings", "running"}:
-        say = f"start {want.seat.name} and wait until it is up"
-        yield parts.systemctl("restart", unit, stage=Stage.START, say=say, timeout=150)
+            yield Step(Stage.START, say, act, wave=want.wave)
+    if have is None or differs & RESTART:
+        act = Sh(("systemctl", "restart", unit), timeout=150)
+        yield Step(Stage.START, f"start {want.seat.name} and wait until it is up", act, wave=want.wave)
+        yield from _watch(want)
 
 
-def _stop(key: str) -> Iterator[Step]:
-    unit = f"deployer.dyno@{key}.service"
-    yield parts.systemctl("disable", "--now", unit, stage=Stage.RETIRE, say=f"stop {key}")
+def _files(want: Dyno) -> Iterator[tuple[str, Act, str]]:
+    """What is said, done, and the field that it is for."""
+    contents = (
+        ("config", "config", want.config, 0o600),
+        ("command", "command", want.command, 0o600),
+        ("dyno.env", "settings", want.settings, 0o600),
+        ("dyno.json", "place", want.place, 0o644),
+    )
+    for name, field, content, mode in contents:
+        yield f"write {name} of {want.seat.name}", Put(f"{DYNOS}/{want.key}/{name}", content, mode), field
+
+
+def _watch(want: Dyno) -> Iterator[Step]:
+    if want.watch:
+        seconds, *keys = want.watch
+        act = Sh((f"{BIN}/dyno-watch", seconds, *keys), timeout=int(seconds) + 60)
+        yield Step(
+            Stage.WATCH, f"watch {len(keys)} new dynos for {seconds} s", act, once=True, wave=want.wave
+        )
+
+
+def _stop(want: Leaving) -> Iterator[Step]:
+    unit = f"deployer.dyno@{want.key}.service"
+    if want.drain:
+        drain = Sh((f"{BIN}/dyno-drain", want.key, str(want.drain)), timeout=want.drain + 60)
+        yield Step(Stage.RETIRE, f"let {want.key} end its requests", drain, wave=want.wave)
+    stop = Sh(("systemctl", "disable", "--now", unit), timeout=120)
+    yield Step(Stage.RETIRE, f"stop {want.key}", stop, wave=want.wave)
     clear = Sh(("sh", "-c", 'systemctl reset-failed "$1" 2>/dev/null || true', "sh", unit))
-    yield Step(Stage.RETIRE, f"have systemd forget {key}", clear)
-    yield parts.remove(f"{DYNOS}/{key}", Stage.RETIRE)
+    yield Step(Stage.RETIRE, f"have systemd forget {want.key}", clear, wave=want.wave)
+    yield replace(parts.remove(f"{DYNOS}/{want.key}", Stage.RETIRE), wave=want.wave)
 
 
 def _farewell(world: World, key: str) -> str:

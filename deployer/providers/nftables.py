@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
-from deployer.model import Put, Sh, Stage, Step, Text
+from deployer.model import Guard, Put, Sh, Stage, Step, Text
+from deployer.placement import WEB
 from deployer.providers import parts
-from deployer.providers.base import plain_cause, render
+from deployer.providers.base import About, given, plain_cause, render, roles, scale
 from deployer.providers.host import BIN
 from deployer.providers.rsyslog import RELP_PORT
+from deployer.spec import Spec
 from deployer.world import World
 
 FOLDER = "/etc/deployer/nftables"
@@ -30,6 +32,14 @@ PRIVATE = (
     "224.0.0.0/3",
 )
 """What no dyno reaches unless fleet.json allows it (RFC 6890, and multicast)."""
+_WALL = (
+    "Dynos reach the internet, the host's name servers and what `allow` names; "
+    "no other dyno, host or private range. The kernel must hold just what the file says."
+)
+_LEADS = (
+    "For each web dyno of the host one port leads to it, for the routers and nobody else. "
+    "The kernel must hold just what the file says."
+)
 
 
 @dataclass(frozen=True)
@@ -100,6 +110,16 @@ class NftablesProvider:
             return "other dynos to lead to" if "rules" in differs else "changed on the host"
         return plain_cause(want, have, differs)
 
+    def about(self, spec: Spec, host: Host, key: str) -> About:
+        if key.startswith(("file:", "unit:")):
+            return parts.about(spec, host, key, "Every host has walls around its dynos, from boot on.")
+        places = (f"{FOLDER}/{key}.nft", f"table ip {key} (nft)", f"{MARKS}/{key}")
+        if key == "deployer":
+            asks = (*given(spec, "allow", "dyno_network"), roles(spec, host))
+            return About(asks, places, _WALL, drop=f"take all roles from {host.name}, in fleet.json")
+        asks = (*scale(spec, WEB), *(roles(spec, other) for other in spec.fleet.with_role("router")))
+        return About(asks, places, _LEADS, drop=f"set the quantity of {WEB} to 0")
+
 
 def table_name(app: str) -> str:
     """nft's names have no dash, and an app's name has no underscore."""
@@ -145,9 +165,12 @@ def _take(want: Table, have: TableSeen | None, differs: frozenset[str]) -> Itera
     """
     path = f"{FOLDER}/{want.key}.nft"
     old = {port: dyno for port, dyno in (have.ports if have else {}).items() if port not in want.ports}
-    if not old or not want.app:
-        stage = Stage.START if want.app else Stage.PREPARE
-        return _load(stage, path, want.rules if have is None or "rules" in differs else None)
+    rules = want.rules if have is None or "rules" in differs else None
+    if not want.app:
+        guard = Guard((path,), ((f"{BIN}/wall-take", path),))
+        return (replace(step, guard=guard) for step in _load(Stage.PREPARE, path, rules))
+    if not old:
+        return _load(Stage.START, path, rules)
     both = _text(want.app, want.routers, {**old, **want.ports})
     return chain(_load(Stage.START, path, both), _load(Stage.RETIRE, path, want.rules))
 

@@ -10,14 +10,21 @@ from typing import Any
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
 from deployer.model import Sh, Stage, Step, Text
+from deployer.placement import WEB
 from deployer.providers import parts
-from deployer.providers.base import packaged, plain_cause, render
+from deployer.providers.base import About, given, packaged, plain_cause, render, roles, scale
 from deployer.providers.host import BIN
+from deployer.spec import Spec
 from deployer.world import World
 
 SITE = "/etc/nginx/conf.d/deployer.{}.conf"
 DROP_IN = "/etc/systemd/system/nginx.service.d/deployer.conf"
 LOADED = "/run/deployer/nginx.loaded"
+_GIVE, _TAKE = "have the role router on", "take the role router from"
+_MESH = (
+    "Each router has one upstream line for each web dyno of the app on all hosts, under the app's domains. "
+    "The running nginx must have taken in what the file says."
+)
 _SERVER = re.compile(r"^\tserver (\S+) .*; # (\S+)$", re.M)
 
 
@@ -36,6 +43,8 @@ class Mesh:
     key: str
     config: Text
     upstreams: Mapping[str, str]
+    before: tuple[Text, ...] = ()
+    """The file in each wave of a rollout but the last."""
 
     def expect(self) -> MeshSeen:
         return MeshSeen(self.key, self.upstreams, self.config.sha, self.config.sha)
@@ -73,7 +82,7 @@ class NginxProvider:
 
     def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
         if isinstance(want, Mesh):
-            return [_take(want, have is None or "config" in differs)]
+            return _take(want, have.config if have else None)
         if isinstance(have, MeshSeen):
             return _remove(have.key)
         return parts.converge(want, have, differs) if want else ()
@@ -87,17 +96,30 @@ class NginxProvider:
             return "its definition changed" if "loaded" in differs else "changed on the host"
         return plain_cause(want, have, differs)
 
+    def about(self, spec: Spec, host: Host, key: str) -> About:
+        if key.startswith(("file:", "unit:")):
+            return parts.about(spec, host, key, "nginx runs on every host with the role router.")
+        asks = (*given(spec, "domains"), *scale(spec, WEB), roles(spec, host))
+        keep, drop = (f"{what} {host.name}, in fleet.json" for what in (_GIVE, _TAKE))
+        return About(asks, (SITE.format(key), "nginx.service", LOADED), _MESH, keep, drop)
+
 
 def _mesh(world: World) -> Mesh:
-    upstreams = {f"{world.mesh_address(s.host)}:{s.host_port}": s.key for s in world.web}
-    text = render(
-        "nginx.site.conf.j2",
-        app=world.app,
-        variable=world.app.replace("-", "_"),
-        upstreams=sorted(upstreams.items()),
-        names=names(world),
+    upstreams = world.rollout.routes
+    before = tuple(_site(world, wave.routes) for wave in world.rollout.waves[:-1])
+    return Mesh(world.app, _site(world, upstreams), upstreams, before)
+
+
+def _site(world: World, upstreams: Mapping[str, str]) -> Text:
+    return Text(
+        render(
+            "nginx.site.conf.j2",
+            app=world.app,
+            variable=world.app.replace("-", "_"),
+            upstreams=sorted(upstreams.items()),
+            names=names(world),
+        )
     )
-    return Mesh(world.app, Text(text), upstreams)
 
 
 def names(world: World) -> list[str]:
@@ -112,10 +134,14 @@ def _loaded(facts: Facts, path: str) -> str | None:
     return next((row[0] for row in rows if len(row) == 2 and row[1] == path), None)
 
 
-def _take(want: Mesh, changed: bool) -> Step:
-    path = SITE.format(want.key)
-    act = Sh((f"{BIN}/mesh-take", path), want.config if changed else None)
-    return Step(Stage.ROUTE, f"have nginx serve {want.key}", act)
+def _take(want: Mesh, loaded: str | None) -> Iterator[Step]:
+    """One reload for each wave that changes something; `loaded` is the digest of the file that is there."""
+    path, last = SITE.format(want.key), len(want.before)
+    for wave, config in enumerate((*want.before, want.config)):
+        if config.sha != loaded or wave == last:
+            act = Sh((f"{BIN}/mesh-take", path), config if config.sha != loaded else None)
+            yield Step(Stage.ROUTE, f"have nginx serve {want.key}", act, wave=wave)
+        loaded = config.sha
 
 
 def _remove(app: str) -> Iterator[Step]:

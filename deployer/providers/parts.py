@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from deployer.diff import Sealed
 from deployer.facts import Facts
-from deployer.model import Put, Sh, Stage, Step, Text
+from deployer.fleet import Host
+from deployer.model import Guard, Put, Sh, Stage, Step, Text
+from deployer.providers.base import About, roles
+from deployer.spec import Spec
 
 APT = ("apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300", "-o", "APT::Get::Assume-Yes=true")
 
@@ -50,6 +53,7 @@ class File:
     after: tuple[Sh, ...] = ()
     """What must run once the file is there, said by `say_after`."""
     say_after: str = ""
+    guard: Guard | None = None
 
     @property
     def key(self) -> str:
@@ -112,9 +116,10 @@ def install(packages: Iterable[str], stage: Stage = Stage.PREPARE) -> Iterator[S
 
 
 def put(file: File) -> Iterator[Step]:
-    yield Step(file.stage, f"write {file.path}", Put(file.path, file.content, file.mode, file.owner))
+    put = Put(file.path, file.content, file.mode, file.owner)
+    yield Step(file.stage, f"write {file.path}", put, guard=file.guard)
     for act in file.after:
-        yield Step(file.stage, file.say_after, act)
+        yield Step(file.stage, file.say_after, act, guard=file.guard)
 
 
 def remove(path: str, stage: Stage) -> Step:
@@ -145,3 +150,12 @@ def converge(
             yield from start(want, differs)
         case None if isinstance(have, FileSeen):
             yield remove(have.key.removeprefix("file:"), Stage.RETIRE)
+
+
+def about(spec: Spec, host: Host, key: str, rule: str) -> About:
+    """What there is to say of a part that a host has for its roles."""
+    kind, _, name = key.partition(":")
+    place = f"package {name} (dpkg)" if kind == "package" else name
+    keep = f"give {host.name} a role that needs it, in fleet.json"
+    drop = f"take the role that needs it from {host.name}, in fleet.json"
+    return About((roles(spec, host),), (place,), rule, keep, drop)

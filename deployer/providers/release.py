@@ -12,9 +12,17 @@ from deployer.facts import Facts, Probe
 from deployer.fleet import Host
 from deployer.model import Put, Stage, Step, Text
 from deployer.providers import parts
-from deployer.providers.base import plain_cause
+from deployer.providers.base import About, Line, given, plain_cause, roles, scale
 from deployer.releases import APPS, keys_path
+from deployer.spec import Spec
 from deployer.world import Release, World, read_release
+
+_APP = "Every host of the app knows its ids and hosts, so that one which leaves fleet.json is still known."
+_KEYS = "Every host of the app holds the seal of its digests and the values that were made once."
+_RECORD = (
+    "Source, stack, process commands and config make a release: equal inputs are the same one. "
+    "Every host of the app has the records of the current one and of five before it."
+)
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,9 @@ class ReleaseProvider:
         folder = f"{APPS}/{app}"
         return Probe(
             files=frozenset({f"{folder}/releases/*/env", keys_path(app)}),
-            texts=frozenset({f"{APPS}/*/app.json", f"{folder}/releases/*/release.json"}),
+            texts=frozenset(
+                {f"{APPS}/*/app.json", *(f"{folder}/releases/*/{n}.json" for n in ("release", "proof"))}
+            ),
             private=frozenset({keys_path(app)}),
         )
 
@@ -154,6 +164,19 @@ class ReleaseProvider:
             return "the fleet has other hosts now"
         return plain_cause(want, have, differs)
 
+    def about(self, spec: Spec, host: Host, key: str) -> About:
+        folder = f"{APPS}/{spec.fleet.app}"
+        keep = f"name {host.name} with a role, in fleet.json"
+        drop = f"take all roles from {host.name}, in fleet.json"
+        match key:
+            case "app":
+                return About((roles(spec, host),), (f"{folder}/app.json",), _APP, keep, drop)
+            case "keys":
+                made = tuple(("app.json", f"/env/{name}") for name in spec.generated)
+                return About((*made, roles(spec, host)), (keys_path(spec.fleet.app),), _KEYS, keep, drop)
+        places = tuple(f"{folder}/releases/{key}/{name}" for name in ("release.json", "env"))
+        return About(_inputs(spec), places, _RECORD, drop="put the source and the files back as they were")
+
 
 def _record(want: Record, have: RecordSeen | None, differs: frozenset[str]) -> Iterator[Step]:
     """A new release is pending until its dynos serve: only the last stage says that it succeeded."""
@@ -166,6 +189,13 @@ def _record(want: Record, have: RecordSeen | None, differs: frozenset[str]) -> I
         done = _lasting(want.release)
         stage = Stage.RETIRE if done.outcome == "succeeded" else Stage.PREPARE
         yield Step(stage, f"record that {want.key} {done.outcome}", _put(folder, done))
+
+
+def _inputs(spec: Spec) -> tuple[Line, ...]:
+    """The lines that decide whether a release is a new one."""
+    commands = (line for kind in spec.app.processes for line in scale(spec, kind) if line[0] == "Procfile")
+    env = (("app.json", "/env"),) if spec.app.env else ()
+    return (*commands, *env, *given(spec, "config", "stack_updates"))
 
 
 def _put(folder: str, release: Release) -> Put:

@@ -10,7 +10,8 @@ from deployer.facts import Facts, Probe
 from deployer.fleet import Host
 from deployer.model import Put, Sh, Stage, Step, Text
 from deployer.providers import parts
-from deployer.providers.base import plain_cause, render
+from deployer.providers.base import About, plain_cause, render, roles
+from deployer.spec import Spec
 from deployer.world import World
 
 CONF = "/etc/deployer/rsyslog/{}.conf"
@@ -22,6 +23,7 @@ QUEUE_MB = 256
 """Disk that a host gives to the lines for one logplex host that is slow or down."""
 ROTATE_BYTES = 16 << 20
 KINDS = ("log", "logplex")
+_TAKES = "Every host takes the lines of its dynos and its router and sends them to the logplex hosts."
 FOLDERS = ("/run/deployer", "/var/lib/deployer/spool", "/var/lib/deployer/logs")
 
 
@@ -90,6 +92,16 @@ class RsyslogProvider:
         if isinstance(want, Rules) and differs == {"loaded"}:
             return "the running rsyslogd has other rules than the file"
         return plain_cause(want, have, differs)
+
+    def about(self, spec: Spec, host: Host, key: str) -> About:
+        if key not in KINDS:
+            return parts.about(spec, host, key, _TAKES)
+        plexes = (roles(spec, other) for other in spec.fleet.with_role("logplex"))
+        asks = tuple(dict.fromkeys((roles(spec, host), *plexes)))
+        places = (CONF.format(key), f"deployer.{key}.service", LOADED.format(key))
+        rule = f"{_TAKES} The running rsyslogd must have taken in what the file says."
+        role = "logplex" if key == "logplex" else "every role"
+        return About(asks, places, rule, drop=f"take {role} from {host.name}, in fleet.json")
 
 
 def _kinds(host: Host) -> tuple[str, ...]:

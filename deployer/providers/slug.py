@@ -13,8 +13,9 @@ from deployer.facts import Facts, Probe
 from deployer.fleet import Host
 from deployer.model import Fetch, Stage, Step
 from deployer.providers import parts
-from deployer.providers.base import plain_cause
+from deployer.providers.base import About, plain_cause, roles
 from deployer.releases import APPS
+from deployer.spec import Spec
 from deployer.world import DYNO_USER, World
 
 
@@ -68,6 +69,16 @@ class SlugProvider:
             else f"release {world.release.name if world.release else ''}"
         )
 
+    def about(self, spec: Spec, host: Host, key: str) -> About:
+        packs = (("app.json", "/buildpacks"),) if spec.app.buildpacks else ()
+        rule = (
+            "A slug is named by what it is made of: source, buildpacks, stack. A host with dynos has that of "
+            "the current release, and keeps those of the releases that are kept."
+        )
+        drop = "put the source back as it was"
+        place = f"{APPS}/{spec.fleet.app}/slugs/{key}"
+        return About((*packs, roles(spec, host)), (place,), rule, drop=drop)
+
 
 def _needed(world: World, host: Host) -> set[str]:
     if not world.release:
@@ -78,7 +89,8 @@ def _needed(world: World, host: Host) -> set[str]:
 
 def _how(world: World, host: Host, digest: str) -> Step | None:
     """From any host that has it; else the build host makes it, and the others fetch it there."""
-    order = sorted((h.name for h in world.hosts), key=lambda name: (name != world.builder.name, name))
+    there = (h.name for h in world.hosts if h.name not in world.lost)
+    order = sorted(there, key=lambda name: (name != world.builder.name, name))
     if places := slugs.holders(digest, world.app, world.facts, order):
         return _fetch(world, digest, *places[0])
     if not world.build or world.build.digest != digest:

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from deployer.app import DEFAULT_STACK
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
 from deployer.model import Fetch, Sh, Stage, Step, Text
-from deployer.providers.base import plain_cause
+from deployer.providers.base import About, given, plain_cause, roles
 from deployer.providers.host import BIN
+from deployer.spec import Spec
 from deployer.stacks import Stack
 from deployer.world import World
 
@@ -68,6 +70,16 @@ class StackProvider:
         if want.stack.updates:
             return f"security updates of {want.stack.updates}"
         return "builds run on it" if want.key.endswith(".build") else f"{world.stack.name} is the app's stack"
+
+    def about(self, spec: Spec, host: Host, key: str) -> About:
+        named = (("app.json", "/stack"),) if spec.app.stack != DEFAULT_STACK else ()
+        asks = (*named, *given(spec, "stack_updates"), roles(spec, host))
+        rule = (
+            f"The build host makes the images of the app's stack, {DEFAULT_STACK} unless app.json names "
+            "another, and hosts with dynos fetch the one that dynos run on. No app's plan removes an image."
+        )
+        drop = f"take the roles dynos and build from {host.name}, in fleet.json"
+        return About(asks, (f"{STACKS}/{key}",), rule, drop=drop)
 
 
 def _make(want: Image) -> Step:

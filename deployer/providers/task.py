@@ -11,10 +11,11 @@ from typing import Any
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
 from deployer.model import Put, Sh, Stage, Step, Text
-from deployer.providers.base import plain_cause
+from deployer.providers.base import About, Line, plain_cause
 from deployer.providers.host import BIN
 from deployer.providers.stack import STACKS
 from deployer.releases import APPS
+from deployer.spec import Spec
 from deployer.world import Task, World
 
 PATIENCE = 3600
@@ -50,7 +51,8 @@ class TaskProvider:
         for task in world.tasks:
             want = _wanted(world, task)
             done = [name for name in sorted(world.facts) if want.key in self._keys(world, name)]
-            if host.name == (done[0] if done else world.with_role("dynos")[0].name):
+            able = [h.name for h in world.with_role("dynos") if h.name not in world.lost]
+            if host.name in (done or able)[:1]:
                 yield want
 
     def _keys(self, world: World, host: str) -> set[str]:
@@ -82,6 +84,16 @@ class TaskProvider:
         if isinstance(want, Wanted) and want.task.stage == Stage.RELEASE:
             return "once for each release, before anything of it starts"
         return "once, after the first release is live" if want else plain_cause(want, have, differs)
+
+    def about(self, spec: Spec, host: Host, key: str) -> About:
+        """`postdeploy`, or `v3.release`: its mark lies beside the record of its release."""
+        release, _, name = key.rpartition(".")
+        place = f"{APPS}/{spec.fleet.app}/{f'releases/{release}/' if release else ''}{name}.done"
+        file, pointer = ("Procfile", name) if release else ("app.json", f"/scripts/{name}")
+        is_asked = name in (spec.app.processes if release else spec.app.scripts)
+        asks: tuple[Line, ...] = ((file, pointer),) if is_asked else ()
+        rule = "It runs once, in a dyno of its own on one host, and leaves a mark; what is live needs none."
+        return About(asks, (place,), rule, drop=f"take {name} out of {file}")
 
 
 def _wanted(world: World, task: Task) -> Wanted:

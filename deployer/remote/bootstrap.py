@@ -17,6 +17,8 @@ _INSTALL = (
     "export DEBIAN_FRONTEND=noninteractive; {as_root} apt-get -q update &&"
     " {as_root} apt-get -q -y install --no-install-recommends python3"
 )
+SILENCE = 600.0
+"""Seconds without a word from apt-get: unpacking takes its time."""
 
 
 def bootstrap(links: Links, facts: Mapping[str, Facts], tell: Callable[[Event], None]) -> None:
@@ -31,7 +33,7 @@ def bootstrap(links: Links, facts: Mapping[str, Facts], tell: Callable[[Event], 
 
 def _install(links: Links, name: str) -> Problem | None:
     as_root = "" if links.hosts[name].user == "root" else "sudo -n"
-    ended = channel.execute(links.client(name), _INSTALL.replace("{as_root}", as_root), ())
+    ended = channel.execute(links.client(name), _INSTALL.replace("{as_root}", as_root), (), silence=SILENCE)
     if ended.status == 0:
         return None
     said = "\n".join((ended.output + ended.errors).decode("utf-8", "replace").splitlines()[-8:])

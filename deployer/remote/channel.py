@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 NO_SUDO, NO_PYTHON = 90, 91
 """Exit numbers of the bootstrap line: sudo asks for a password; there is no python3."""
+SILENCE = 60.0
+"""Seconds without a word after which a look at a host is given up."""
+BLOCK = 1 << 16
 
 _PYTHON = (
     "command -v python3 >/dev/null || exit 91; exec {as_root} python3 -c "
@@ -39,23 +42,85 @@ def python_line(user: str) -> str:
 @cache
 def script(name: str) -> bytes:
     """A shipped script, with the length that tells the receiver where it ends."""
-    source = (files("deployer") / "remote" / name).read_bytes()
-    return str(len(source)).encode() + b"\n" + source
+    text = source(name).encode()
+    return str(len(text)).encode() + b"\n" + text
+
+
+def source(name: str) -> str:
+    """A shipped script as it lies beside this module."""
+    return (files("deployer") / "remote" / name).read_text("utf-8")
 
 
 def execute(
-    client: Any, line: str, stdin: Iterable[bytes], on_line: Callable[[str], None] | None = None
+    client: Any,
+    line: str,
+    stdin: Iterable[bytes],
+    on_line: Callable[[str], None] | None = None,
+    silence: float = SILENCE,
 ) -> Ended:
-    """Run `line` on a connected paramiko client. Raises OSError or SSHException when the link breaks."""
-    channel = client.get_transport().open_session(timeout=20)
-    channel.exec_command(line)
-    sender = Thread(target=_send, args=(channel, stdin), daemon=True)
-    sender.start()
-    output = _lines(channel, on_line) if on_line else channel.makefile("rb").read()
-    errors = channel.makefile_stderr("rb").read()
-    status = channel.recv_exit_status()
-    channel.close()
+    """Run `line` on a connected paramiko client.
+
+    Raises OSError or SSHException when the link breaks, TimeoutError after `silence` seconds without a word;
+    the connection is closed then, since nobody knows what still goes over it.
+    """
+    transport = client.get_transport()
+    if transport is None or not transport.is_active():
+        raise OSError("the connection is closed")
+    with _Patience(client, silence) as patience:
+        channel = transport.open_session(timeout=20)
+        channel.exec_command(line)
+        Thread(target=_send, args=(channel, stdin), daemon=True).start()
+        output = _lines(channel, on_line, patience) if on_line else _all(channel.recv, patience)
+        errors = _all(channel.recv_stderr, patience)
+        status = channel.recv_exit_status()
+        channel.close()
     return Ended(status, output, errors)
+
+
+class _Patience:
+    """Closes a connection over which nothing comes, and so ends paramiko's waits: most have no limit.
+
+    It counts its own ticks: a client that was itself held up has not listened in that time.
+    """
+
+    def __init__(self, client: Any, seconds: float) -> None:
+        self.client, self.seconds, self.silent, self.over = client, seconds, 0.0, Event()
+
+    def __enter__(self) -> _Patience:
+        Thread(target=self._count, daemon=True).start()
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.over.set()
+        if self.silent >= self.seconds:
+            raise TimeoutError(f"nothing was heard of it for {self.seconds:g} s")
+
+    def heard(self) -> None:
+        self.silent = 0.0
+
+    def _count(self) -> None:
+        tick = min(1.0, self.seconds / 4)
+        while not self.over.wait(tick):
+            self.silent += tick
+            if self.silent >= self.seconds:
+                self.client.close()
+                return
+
+
+def converse(client: Any, line: str, stdin: Iterable[bytes]) -> Any:
+    """An open paramiko channel to `line`, which was told `stdin`: its output and errors in one.
+
+    Raises OSError or SSHException when the link breaks; a link that says nothing at all may keep it for ever.
+    """
+    transport = client.get_transport()
+    if transport is None:
+        raise OSError("the connection is closed")
+    channel = transport.open_session(timeout=10)
+    channel.set_combine_stderr(True)
+    channel.exec_command(line)
+    for block in stdin:
+        channel.sendall(block)
+    return channel
 
 
 def _send(channel: Any, blocks: Iterable[bytes]) -> None:
@@ -68,7 +133,19 @@ def _send(channel: Any, blocks: Iterable[bytes]) -> None:
         channel.close()  # the receiver is gone; its exit status, or the lack of one, tells why
 
 
-def _lines(channel: Any, on_line: Callable[[str], None]) -> bytes:
-    for line in channel.makefile("r"):
-        on_line(line.rstrip("\n"))
+def _all(receive: Callable[[int], bytes], patience: _Patience) -> bytes:
+    blocks = []
+    while block := receive(BLOCK):
+        patience.heard()
+        blocks.append(block)
+    return b"".join(blocks)
+
+
+def _lines(channel: Any, on_line: Callable[[str], None], patience: _Patience) -> bytes:
+    rest = b""  # at the end it is half a line, of a link that broke
+    while block := channel.recv(BLOCK):
+        patience.heard()
+        *lines, rest = (rest + block).split(b"\n")
+        for line in lines:
+            on_line(line.decode("utf-8", "replace"))
     return b""

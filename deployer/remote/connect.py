@@ -41,6 +41,7 @@ class Links:
     open: Mapping[str, Remote]
     hosts: Mapping[str, Host]
     lost: Mapping[str, Problem]
+    keys_file: str | None = None
 
     def client(self, name: str) -> Any:
         """The paramiko client of a connected host."""
@@ -48,7 +49,7 @@ class Links:
 
     def each(self, job: Callable[[str], Any]) -> dict[str, Any]:
         """`job(host)` on all connected hosts at once; an exception is a value, never raised here."""
-        jobs = {name: self.state.pool.spawn(_caught, job, name) for name in sorted(self.open)}
+        jobs = {name: gevent.spawn(_caught, job, name) for name in sorted(self.open)}
         return {name: greenlet.get() for name, greenlet in jobs.items()}
 
     def close(self) -> None:
@@ -75,7 +76,18 @@ def connect(hosts: Iterable[Host], keys_file: str | None) -> Links:
     opened = {name: remote for name, remote in found.items() if not isinstance(remote, Problem)}
     for remote in opened.values():
         state.activate_host(remote)
-    return Links(state, opened, by_name, lost)
+    return Links(state, opened, by_name, lost, keys_file)
+
+
+def anew(links: Links, name: str, seconds: float) -> Links | None:
+    """A further connection to one host, tried for so many seconds; None if there is none to be had."""
+    with gevent.Timeout(seconds, False):
+        while True:
+            found = connect((links.hosts[name],), links.keys_file)
+            if found.open:
+                return found
+            gevent.sleep(1)
+    return None
 
 
 def _connect_all(state: State, hosts: Mapping[str, Host]) -> dict[str, Any]:

@@ -1,24 +1,39 @@
-"""Holding the lock of a fleet while something is done to it."""
+"""Holding the locks of a fleet while something is done to it."""
 
 from __future__ import annotations
 
 import getpass
 import json
 import socket
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
-from deployer.problems import LockedError, Problem, Where
+from deployer.durations import span
+from deployer.events import Event, Tell
+from deployer.problems import DeployerError, LockedError, Problem, UnreachableError, Where
 from deployer.remote import channel
+from deployer.remote.grip import ANSWER, LET_GO, STEP, Grip, Record, at_once, let_go, take
 
 if TYPE_CHECKING:
     from deployer.remote.connect import Links
 
-LEASE = 300
-"""Seconds without a renewal after which a dead holder's lock is nobody's."""
-RENEW = 60
+LEASE = 60
+"""Seconds without a renewal after which the lock of a frozen holder is nobody's."""
+AGAIN = 2
+"""Seconds between two attempts."""
+SAY_AGAIN = 10
+
+
+class Stop(Protocol):
+    """Who ends a run at its next good moment (`stopping.Stop`)."""
+
+    why: str | None
+
+    def ask(self, why: str) -> None: ...
 
 
 def who() -> str:
@@ -26,63 +41,156 @@ def who() -> str:
 
 
 @contextmanager
-def locked(links: Links, doing: str, wait: int = 0) -> Iterator[None]:
-    """The lock of every connected host, renewed until the block ends. Raises LockedError."""
-    import gevent
+def locked(
+    links: Links, doing: str, wait: int = 0, tell: Tell | None = None, stop: Stop | None = None
+) -> Iterator[str]:
+    """The lock of every connected host, renewed until the block ends; gives the id in their records.
 
+    The first host alone, then the rest: of two at the same time exactly one wins, and the other lets go of
+    all that it has. Tries for `wait` seconds. Tells events "wait", "locked" and "unlocked". If a lock is lost
+    on the way, `stop` is asked to end; a broken link is no lost lock and is met by the steps themselves.
+    Raises LockedError naming every holder; DeployerError if a host cannot lock at all; KeyboardInterrupt if
+    `stop` was asked to end while it waited.
+    """
+    began, grips = time.monotonic(), list[Grip]()
+    held: float | None = None
     request = {"id": uuid.uuid4().hex, "who": who(), "doing": doing, "seconds": LEASE}
-    _take(links, request, wait)
-    keeper = gevent.spawn(_keep, links, request)
+    say = partial(_say, tell, began)
     try:
-        yield
+        _take(links, request, wait, grips, say, stop)
+        held = time.monotonic()
+        say("locked", "has the lock of " + (", ".join(g.host for g in grips if g.held) or "no host"))
+        yield str(request["id"])
     finally:
-        keeper.kill()
-        _ask(links, {**request, "do": "drop"})
+        at_once(let_go, grips, LET_GO + 2)
+        if held is not None:
+            seconds = round(time.monotonic() - held, 2)
+            say("unlocked", f"gave up the lock after {span(seconds)}", seconds=seconds)
 
 
-def unlock(links: Links, doing: str) -> None:
-    """Take the lock from whoever holds it: for a holder that is known to be dead."""
-    _ask(links, {"id": "", "who": who(), "doing": doing, "seconds": 0, "do": "break"})
+def unlock(links: Links, doing: str) -> dict[str, Record]:
+    """Take the lock from whoever holds it; who that was, by host. Raises UnreachableError."""
+    asked = _ask(links, {"id": "", "who": who(), "doing": doing, "do": "break"})
+    if silent := [
+        _silent(links, name, found) for name, found in asked.items() if not isinstance(found, dict)
+    ]:
+        raise UnreachableError(silent)
+    return {name: found for name, found in asked.items() if found}
 
 
-def _take(links: Links, request: dict[str, Any], wait: int) -> None:
-    import gevent
-
-    for left in range(wait, -1, -5):
-        held = _ask(links, {**request, "do": "take"})
-        if not held:
-            return
-        _ask(links, {**request, "do": "drop"})
-        if left - 5 < 0:
-            raise LockedError(_held(links, name, holder) for name, holder in held.items())
-        gevent.sleep(5)
+def _say(tell: Tell | None, began: float, kind: Any, words: str, **detail: Any) -> None:
+    if tell:
+        tell(Event(kind, say=words, detail=detail, elapsed=time.monotonic() - began))
 
 
-def _keep(links: Links, request: dict[str, Any]) -> None:
-    import gevent
-
+def _take(
+    links: Links,
+    request: Mapping[str, Any],
+    wait: int,
+    grips: list[Grip],
+    say: Callable[..., None],
+    stop: Stop | None,
+) -> None:
+    """Fill `grips`, whose owner lets go of them whatever happens here."""
+    ends, silent_until = time.monotonic() + wait, 0.0
     while True:
-        gevent.sleep(RENEW)
-        _ask(links, {**request, "do": "renew"})
+        _attempt(links, request, grips, say, stop)
+        others = {grip.host: grip.other for grip in grips if grip.other}
+        if not others:
+            return
+        at_once(let_go, grips, LET_GO + 2)
+        grips.clear()
+        left = ends - time.monotonic()
+        if left <= 0:
+            raise LockedError(_held(links, name, found) for name, found in _all(links, others).items())
+        if time.monotonic() >= silent_until:
+            silent_until = time.monotonic() + SAY_AGAIN
+            say("wait", f"{_waits(others)}; {span(left)} left")
+        time.sleep(min(AGAIN, left))
+        if stop and stop.why:
+            raise KeyboardInterrupt
 
 
-def _ask(links: Links, request: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Who else holds the lock, by host; a host whose link broke has no say and is met again later."""
-    line = json.dumps(request).encode() + b"\n"
-    answers = links.each(lambda name: _one(links, name, line))
-    return {name: found for name, found in answers.items() if isinstance(found, dict) and found}
+def _attempt(
+    links: Links, request: Mapping[str, Any], grips: list[Grip], say: Callable[..., None], stop: Stop | None
+) -> None:
+    def waits(host: str, other: Record) -> None:
+        say("wait", _waits({host: other}))
+
+    def begin(names: list[str]) -> None:
+        more = [_grip(links, name, request, stop) for name in names]
+        grips.extend(more)
+        at_once(partial(take, waits=waits), more, 2 * ANSWER + STEP + 5)
+        if failed := [_failed(links, grip) for grip in more if grip.failed]:
+            raise DeployerError(failed)
+
+    left = sorted(links.open)
+    while left and not any(grip.held or grip.other for grip in grips):
+        begin([left.pop(0)])
+    if not any(grip.other for grip in grips):
+        begin(left)
 
 
-def _one(links: Links, name: str, line: bytes) -> dict[str, Any]:
+def _grip(links: Links, name: str, request: Mapping[str, Any], stop: Stop | None) -> Grip:
+    line = json.dumps({**request, "do": "hold"}).encode() + b"\n"
     command = channel.python_line(links.hosts[name].user)
-    ended = channel.execute(links.client(name), command, (channel.script("lock.py"), line))
-    return json.loads(ended.output) if ended.status == LockedError.exit_code else {}
-
-
-def _held(links: Links, name: str, holder: dict[str, Any]) -> Problem:
-    return Problem(
-        f"{holder['who']} holds the lock of {name}, for {holder['age']} s, for: {holder['doing']}",
-        Where(f"{name}/{links.hosts[name].address}"),
-        "nothing was changed",
-        "wait for it with --lock-wait SECONDS, or, if its holder is dead: deploy unlock",
+    client = links.client(name)
+    return Grip(
+        name,
+        dial=lambda: channel.converse(client, command, (channel.script("lock.py"), line)),
+        hang_up=client.close,
+        lost=stop.ask if stop else lambda why: None,
     )
+
+
+def _ask(links: Links, request: Mapping[str, Any]) -> dict[str, Any]:
+    """A record by host, `{}` if nobody holds its lock; of a host that did not answer, why."""
+    line = json.dumps(request).encode() + b"\n"
+    return links.each(lambda name: _one(links, name, line))
+
+
+def _one(links: Links, name: str, line: bytes) -> Record | str:
+    command = channel.python_line(links.hosts[name].user)
+    stdin = (channel.script("lock.py"), line)
+    ended = channel.execute(links.client(name), command, stdin, silence=ANSWER)
+    if ended.status == channel.NO_PYTHON:
+        return {}
+    return ended.errors.decode("utf-8", "replace").strip() if ended.status else dict(json.loads(ended.output))
+
+
+def _all(links: Links, others: Mapping[str, Record]) -> dict[str, Record]:
+    """Every holder, also of the hosts that were not tried; one that does not answer names nobody."""
+    asked = _ask(links, {"id": "", "who": who(), "doing": "look", "do": "look"})
+    return {**{name: found for name, found in asked.items() if found and isinstance(found, dict)}, **others}
+
+
+def _waits(others: Mapping[str, Record]) -> str:
+    return "waits " + ", and ".join(
+        f"for {found['who']}, who holds {name} for {span(found['age'])} ({found['doing']})"
+        for name, found in others.items()
+    )
+
+
+def _held(links: Links, name: str, holder: Record) -> Problem:
+    return Problem(
+        f"{holder['who']} holds the lock of {name}, for {span(holder['age'])}, for: {holder['doing']}",
+        _where(links, name),
+        "nothing was changed",
+        "wait for it with --lock-wait 15m, or, if its holder is dead: deploy unlock",
+    )
+
+
+def _failed(links: Links, grip: Grip) -> Problem:
+    hint = "mend what it says on the host, then run the command again; nothing was changed"
+    return Problem(
+        f"the lock of {grip.host} cannot be taken", _where(links, grip.host), "\n".join(grip.said), hint
+    )
+
+
+def _silent(links: Links, name: str, why: object) -> Problem:
+    hint = "check the machine and its network, then run the command again"
+    return Problem(f"the lock of {name} could not be broken", _where(links, name), str(why), hint)
+
+
+def _where(links: Links, name: str) -> Where:
+    return Where(f"{name}/{links.hosts[name].address}")

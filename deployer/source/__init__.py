@@ -31,16 +31,18 @@ def load(
     packs: tuple[str, ...] = (),
     slug: str = "",
     builds: bool = True,
+    to: str = "",
 ) -> Spec:
     """What the files in `folder` ask for. Raises InputError with all problems if one of them is an error.
 
     `packs` are buildpacks that count in place of those in app.json. With a `slug` that was built before, and
     for whoever only reads or destroys (`builds` is False), the folder need not be one that could be built.
+    Neither need it with a release `to` go back to, which brings its config too: no value is read here.
 
     Services and required config vars that nothing gives are not among them: the hosts may have them.
     Ask `missing` after a look at these.
     """
-    spec, problems = _look(folder, environment, packs, slug, builds and not slug)
+    spec, problems = _look(folder, environment, packs, slug, builds and not (slug or to), to)
     if any(problem.severity == "error" for problem in problems):
         raise InputError(problems)
     return replace(spec, warnings=problems)
@@ -56,12 +58,17 @@ def validate(folder: Path, environment: str | None = None) -> tuple[Problem, ...
 
 
 def _look(
-    folder: Path, environment: str | None, words: tuple[str, ...] = (), slug: str = "", builds: bool = True
+    folder: Path,
+    environment: str | None,
+    words: tuple[str, ...] = (),
+    slug: str = "",
+    builds: bool = True,
+    to: str = "",
 ) -> tuple[Spec, tuple[Problem, ...]]:
     _require(folder, environment)
     app, inv = manifest(folder, environment), inventory(folder, environment)
     fleet = _resolved(inv.fleet, folder)
-    given, unread = config.values(fleet.config, folder, inv.where)
+    given, unread = config.values({} if to else fleet.config, folder, inv.where)
     contents = _declared(app.app) | given
     source, left = _tree(folder, fleet) if builds else (Tree(folder, ()), ())
     can_fit = builds and not left
@@ -79,6 +86,7 @@ def _look(
         folder=folder,
         buildpacks=packs,
         slug=slug,
+        to=to,
         defaults=defaults,
         where=partial(_where, app, inv),
     )

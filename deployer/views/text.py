@@ -33,7 +33,17 @@ def plan(document: Mapping[str, Any], seconds: float, tinted: bool = False, ever
     lines = []
     for host, changes in groupby(document["changes"], key=lambda c: c["host"]):
         lines += [host, *(line for change in changes for line in _change(change, tinted, every)), ""]
-    return "\n".join((*lines, *document["notes"], _summary(document, seconds)))
+    return "\n".join((*lines, *_capacity(document), *document["notes"], _summary(document, seconds)))
+
+
+def _capacity(document: Mapping[str, Any]) -> list[str]:
+    """How many dynos of each type stay healthy on the way, and in how many waves."""
+    kinds = [
+        f"{kind} {c['before']} → {c['after']}, never fewer than {c['fewest']}"
+        for kind, c in document["capacity"].items()
+    ]
+    waves = 1 + max((s["wave"] for change in document["changes"] for s in change["steps"]), default=0)
+    return [f"Healthy dynos: {'; '.join(kinds)}{f' ({waves} waves)' if waves > 1 else ''}"] if kinds else []
 
 
 def _change(change: Mapping[str, Any], tinted: bool, every: bool) -> list[str]:
@@ -98,13 +108,14 @@ def event(document: Mapping[str, Any]) -> str | None:
     clock = f"[{document['elapsed']:6.1f}s]"
     match document["event"]:
         case "stage":
-            return f"{clock} {document['say']} on {', '.join(document['hosts'])}"
+            wave = f", wave {document['wave']}," if "wave" in document else ""
+            return f"{clock} {document['say']}{wave} on {', '.join(document['hosts'])}"
         case "start":
             return f"{clock}   {document['host']}: {document['say']}"
         case "line":
             return f"          {document['text']}"
         case "failed":
             return f"{clock}   {document['host']}: FAILED: {document['say']}"
-        case "look":
+        case "look" | "wait" | "locked" | "unlocked" | "proof" | "stop":
             return f"{clock} {document['say']}"
     return None

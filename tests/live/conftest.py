@@ -16,7 +16,14 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HELLO = ROOT / "examples" / "hello"
+CHAOS = Path(__file__).parent / "app_chaos"
+SEED = os.environ.get("CHAOS_SEED") or os.urandom(4).hex()
+"""Of all that the campaign leaves to chance."""
 SECRET = "zq7x-Ω-'quoted'-\"secret\"-7741"
+
+
+def pytest_report_header() -> str:
+    return f"CHAOS_SEED={SEED}"
 
 
 @dataclass
@@ -105,6 +112,16 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     shop.apply()
     yield shop
     subprocess.run([*lab, "down"], check=True, timeout=300)
+
+
+@pytest.fixture(scope="session")
+def chaos(shop: Shop) -> Shop:
+    """The campaign's own app in place of the example, with checks and short drains."""
+    shutil.copytree(CHAOS, shop.folder, dirs_exist_ok=True)
+    own = {"health": {"path": "/healthz", "status": 200}, "rollout": {"watch": 1, "drain": 4}}
+    shop.edit("fleet.json", config={"PLANTED": {"env": "PLANTED"}}, formation={}, **own)
+    shop.settle()
+    return shop
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,8 @@ from fleets import ALL, fleet, in_order, spec
 from deployer import decision, slugs
 from deployer.build.packs import Git
 from deployer.facts import Facts
-from deployer.model import Change, Plan, Sh, Stage, Step
+from deployer.model import Sh, Stage, Step
+from deployer.plan import Change, Plan
 from deployer.problems import InputError
 from deployer.source import buildpacks
 from deployer.spec import Spec
@@ -108,7 +109,7 @@ def test_process_types_of_others_are_known_after_the_build() -> None:
     assert decision.has_unknown_types(wanted, seen.sight(wanted))
     assert "theirs" in decision.unknown_types(wanted)
     seen.machines["one"].release = TYPES
-    seen.run(seen.plan(wanted).until("one", Stage.BUILD))
+    seen.run(seen.plan(wanted).on("one").until(Stage.BUILD))
     assert not decision.has_unknown_types(wanted, seen.sight(wanted))
     seen.apply(wanted)
     assert seen.machines["one"].dynos() == ["hello.web.1.v1", "hello.worker.1.v1"]
@@ -185,14 +186,14 @@ def test_a_plan_up_to_a_stage_is_what_one_host_does_until_then() -> None:
         change("d", "two", Stage.PREPARE),
     )
     plan = Plan("hello", "v1", changes, 0, ("one", "two"))
-    part = plan.until("one", Stage.BUILD)
+    part = plan.on("one").until(Stage.BUILD)
     assert [(host, step.stage) for host, step in in_order(part)] == [
         ("one", Stage.PREPARE),
         ("one", Stage.BUILD),
     ]
     assert [c.address for c in part.changes] == ["x/one/a", "x/one/b"]
     assert part.hosts == ("one",)
-    assert plan.until("two", Stage.RETIRE).changes == (changes[3],)
+    assert plan.on("two").until(Stage.RETIRE).changes == (changes[3],)
 
 
 def test_a_build_leaves_a_slug_and_nothing_to_build() -> None:
@@ -203,10 +204,10 @@ def test_a_build_leaves_a_slug_and_nothing_to_build() -> None:
             seen.apply(old)
         todo = decision.decide(wanted, seen.sight(wanted))
         served = seen.machines["one"].dynos()
-        seen.run(todo.plan.until(todo.world.builder.name, Stage.BUILD))
+        seen.run(todo.plan.on(todo.world.builder.name).until(Stage.BUILD))
         digest = decision.build_of(wanted).digest
         assert ("hello", digest) in slugs.held(seen.sight(wanted).facts["one"])
         assert seen.machines["one"].dynos() == served
         assert seen.machines["two"].folders == set()
         left = decision.decide(wanted, seen.sight(wanted))
-        assert [c.address for c in left.plan.until("one", Stage.BUILD).changes] == []
+        assert [c.address for c in left.plan.on("one").until(Stage.BUILD).changes] == []

@@ -5,11 +5,15 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -198,6 +202,19 @@ def test_wait_is_over_when_somebody_asks_for_the_start(dyno: Dyno) -> None:
     assert not dyno.crashes.exists()
 
 
+@pytest.mark.parametrize("command", ["web --port $PORT", "echo 'a\\n\n  b'\necho \\\n c", " x\ty ", "-n", ""])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_command_is_read_as_it_is(dyno: Dyno, command: str, end: str) -> None:
+    function = re.search(r"^read_command\(\) \{\n.*?^\}\n", (dyno.bin / "dyno-run").read_text(), re.M | re.S)
+    assert function
+    (dyno.home / "command").write_text(command + end)
+    script = f'set -eu; home=$1; {function[0]}read_command; printf %s "$command"'
+    argv = ["sh", "-c", script, "sh", str(dyno.home)]
+    assert subprocess.check_output(argv, text=True) == command
+    (dyno.home / "command").unlink()
+    assert subprocess.run(argv, capture_output=True).returncode != 0
+
+
 def test_init_does_nothing_outside_a_dyno(dyno: Dyno) -> None:
     assert dyno.call("dyno-init").returncode == 2
 
@@ -305,3 +322,276 @@ def test_binds_are_escaped(written: Callable[..., dict[str, str]], tmp_path: Pat
     lines = written(binds=binds)["config"].splitlines()
     assert f"lxc.mount.entry = {tmp_path}/a\\040b app none bind,rw,create=dir 0 0" in lines
     assert "lxc.mount.entry = /no\\134w tmp/f none bind,ro,create=file 0 0" in lines
+
+
+@contextmanager
+def app(*answers: bytes) -> Iterator[tuple[int, list[bytes]]]:
+    """An app on a port of its own: one answer for each request, the last for all further ones; what it was asked."""
+    asked: list[bytes] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                link, _ = listener.accept()
+            except OSError:
+                return
+            with link:
+                request = link.recv(4096)
+                if request:
+                    link.sendall(answers[min(len(asked), len(answers) - 1)])
+                    asked.append(request)
+
+    with socket.create_server(("0.0.0.0", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1], asked
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+
+
+class Host:
+    """The kernel's files that the scripts read, in a temporary place: the copies look there, and time is ours."""
+
+    def __init__(self, dyno: Dyno, place: Path) -> None:
+        self.dyno, self.proc, self.tree = dyno, place / "proc", place / "cgroup"
+        self.payload = self.tree / "systemd/unit/dyno/payload"
+        for folder in (self.proc / "self", self.proc / "7/net", self.payload, dyno.run):
+            folder.mkdir(parents=True)
+        for script in dyno.bin.glob("dyno*"):
+            text = script.read_text().replace("/sys/fs/cgroup", str(self.tree))
+            script.write_text(text.replace("/proc/", f"{self.proc}/"))
+        (self.proc / "self/cgroup").write_text("0::/unit\n")
+        (self.proc / "uptime").write_text("1000.00 1\n")
+        (self.proc / "7/stat").write_text("7 (sh) S\n")
+        (self.payload / "cgroup.procs").write_text("7\n")
+        passes = f'awk -v by="$1" \'{{ printf "%.2f 1\\n", $1 + by }}\' <{self.proc}/uptime >{place}/later'
+        dyno.stand_in("sleep", f"{passes}; mv {place}/later {self.proc}/uptime; {place}/meanwhile")
+        dyno.stand_in("systemctl", "echo /unit")
+        self.meanwhile = place / "meanwhile"
+        self.then("")
+
+    def then(self, text: str) -> None:
+        """What happens whenever a script sleeps."""
+        self.meanwhile.write_text(f"#!/bin/sh\n{text}\n")
+        self.meanwhile.chmod(0o755)
+
+    def sockets(self, *rows: str, table: str = "tcp") -> None:
+        head = "  sl  local_address rem_address   st tx_queue rx_queue\n"
+        lines = "".join(f"   {n}: {row} 00000000:00000000\n" for n, row in enumerate(rows))
+        (self.proc / "7/net" / table).write_text(head + lines)
+
+    def up(self, port: int, **more: str) -> subprocess.CompletedProcess[str]:
+        given = {"PORT": str(port), "ADDRESS": "127.0.0.1", "MAINPID": "7"}
+        return self.dyno.call("dyno-up", **given, **more)
+
+    def drain(self, seconds: int = 30, **changes: str) -> subprocess.CompletedProcess[str]:
+        settings = {"APP": "a", "TYPE": "web", "N": "1", "PORT": "5000", **changes}
+        lines = "".join(f"{name}={value}\n" for name, value in settings.items())
+        (self.dyno.home / "dyno.env").write_text(lines)
+        places = {"DYNO_HOME": str(self.dyno.home), "PATH": f"{self.dyno.bin}:{os.environ['PATH']}"}
+        argv = ["sh", str(self.dyno.bin / "dyno-drain"), "a.web.1.v1", str(seconds)]
+        return subprocess.run(argv, env=places, capture_output=True, text=True, timeout=30)
+
+    def uptime(self) -> float:
+        return float((self.proc / "uptime").read_text().split()[0])
+
+
+@pytest.fixture
+def host(dyno: Dyno, tmp_path: Path) -> Host:
+    return Host(dyno, tmp_path)
+
+
+HEALTH = {"HEALTH": "/healthz?a=%s&b=*", "HEALTH_STATUS": "204"}
+WELL, SICK = b"HTTP/1.1 204 No Content\r\n\r\n", b"HTTP/1.0 500\r\n\r\n"
+CLIENT, APP, OWN = "0100A8C0:D431", "0200D50A:1388", "0200D50A:D432"
+
+
+def test_web_dyno_is_up_when_it_accepts(dyno: Dyno, host: Host) -> None:
+    with app(WELL) as (port, asked):
+        host.sockets(f"00000000:{port:04X} 00000000:0000 0A")
+        assert host.up(port).returncode == 0
+    assert (asked, dyno.lines()) == ([], ["State changed from starting to up"])
+    assert (dyno.run / "up").exists()
+
+
+def test_web_dyno_is_up_when_it_is_healthy(dyno: Dyno, host: Host) -> None:
+    with app(SICK, b"HTTP/1.1 200 OK\r\n\r\n", b"", WELL) as (port, asked):
+        host.sockets(f"00000000:{port:04X} 00000000:0000 0A")
+        done = host.up(port, **HEALTH)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert dyno.lines() == ["State changed from starting to up"]
+    heads = {
+        b"GET /healthz?a=%s&b=* HTTP/1.1",
+        b"Host: localhost",
+        b"User-Agent: deployer-health",
+        b"Connection: close",
+    }
+    assert len(asked) == 4
+    assert all(set(request.removesuffix(b"\r\n\r\n").split(b"\r\n")) == heads for request in asked)
+
+
+@pytest.mark.parametrize(("answer", "said"), [(SICK, "500"), (b"SSH-2.0-x\r\n", "nothing")])
+def test_sick_web_dyno_is_not_up(dyno: Dyno, host: Host, answer: bytes, said: str) -> None:
+    with app(answer) as (port, _):
+        host.sockets(f"00000000:{port:04X} 00000000:0000 0A")
+        dyno.stand_in("sleep", f"echo 1060.01 1 >{host.proc}/uptime")
+        done = host.up(port, **HEALTH)
+    path = HEALTH["HEALTH"]
+    assert done.returncode == 1
+    assert f"did not answer GET {path} with 204 within 60 s (it said {said})" in done.stderr
+    assert dyno.lines() == [
+        f"Health check GET {path} failed: {said}, not 204",
+        "Stopping process with SIGKILL",
+    ]
+    assert (dyno.run / "failed").exists()
+
+
+def test_web_dyno_that_does_not_bind_is_not_up(dyno: Dyno, host: Host) -> None:
+    host.sockets("0100007F:1388 00000000:0000 0A")
+    dyno.stand_in("sleep", f"echo 1060.01 1 >{host.proc}/uptime")
+    done = host.up(5000, **HEALTH)
+    assert (done.returncode, done.stderr) == (1, "dyno a.web.1.v1 did not accept on port 5000 within 60 s\n")
+    assert dyno.lines()[0].startswith("Error R10 (Boot timeout)")
+
+
+def test_drain_without_connections_takes_a_moment(host: Host) -> None:
+    listening = "00000000:1388 00000000:0000 0A"
+    host.sockets(listening, f"{APP} {CLIENT} 06", "0100007F:1388 0100007F:9999 01", f"{APP} {OWN} 01")
+    host.sockets(f"0200D50A:9999 {CLIENT} 01", table="tcp6")
+    done = host.drain()
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert host.uptime() == pytest.approx(1000.3, abs=0.11)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([f"{APP} {CLIENT} 01"], "web.1: 1 connection left after 5 s\n"),
+        ([f"{APP} {CLIENT} 01", f"{APP} {CLIENT} 04"], "web.1: 2 connections left after 5 s\n"),
+    ],
+)
+def test_drain_ends_in_time(host: Host, rows: list[str], said: str) -> None:
+    host.sockets(*rows)
+    done = host.drain(5)
+    assert (done.returncode, done.stdout) == (0, said)
+    assert host.uptime() == pytest.approx(1005, abs=0.2)
+
+
+def test_drain_sees_connections_over_ipv6_sockets(host: Host) -> None:
+    mapped = "0000000000000000FFFF0000"
+    host.sockets()
+    host.sockets(
+        f"{mapped}{APP} {mapped}{CLIENT} 01", f"{mapped}0100007F:1388 {mapped}0200007F:9 01", table="tcp6"
+    )
+    assert host.drain(0).stdout == "web.1: 1 connection left after 0 s\n"
+
+
+def test_drain_waits_for_the_last_one(host: Host) -> None:
+    host.sockets(f"{APP} {CLIENT} 01")
+    host.then(f"case $(cat {host.proc}/uptime) in 1004*) : >{host.proc}/7/net/tcp ;; esac")
+    assert host.drain().stdout == ""
+    assert host.uptime() == pytest.approx(1004.3, abs=0.2)
+
+
+def test_dyno_that_is_gone_is_drained(dyno: Dyno, host: Host) -> None:
+    host.sockets(f"{APP} {CLIENT} 01")
+    host.then(f": >{host.payload}/cgroup.procs")
+    assert (host.drain().returncode, host.uptime()) == (0, 1000.1)
+    dyno.stand_in("systemctl", "echo")
+    assert (host.drain().returncode, host.uptime()) == (0, 1000.1)
+    assert host.drain(PORT="0").returncode == 0
+    shutil.rmtree(dyno.home)
+    dyno.home.mkdir()
+    argv = ["sh", str(dyno.bin / "dyno-drain"), "a.web.1.v1", "5"]
+    assert subprocess.run(argv, env={**os.environ, "DYNO_HOME": str(dyno.home)}).returncode == 0
+
+
+class Fleet:
+    """Dynos on one host for dyno-watch: their folders, and what systemd would say of them."""
+
+    def __init__(self, dyno: Dyno, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        spec = importlib.util.spec_from_file_location("dyno_watch", PROVIDERS / "lxc.dyno-watch.py")
+        assert spec
+        assert spec.loader
+        self.watch = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(self.watch)
+        self.units, self.dynos, self.run = place / "units", place / "dynos", dyno.run.parent
+        self.units.mkdir()
+        for name, folder in (("BIN", dyno.bin), ("DYNOS", self.dynos), ("RUN", self.run)):
+            monkeypatch.setattr(self.watch, name, folder)
+        monkeypatch.setenv("PATH", f"{dyno.bin}:{os.environ['PATH']}")
+        dyno.stand_in("systemctl", f'cat "{self.units}/$3"')
+
+    def seat(self, n: int, port: int, **more: str) -> str:
+        key = f"a.web.{n}.v1"
+        given = {"APP": "a", "TYPE": "web", "N": n, "PORT": port, "ADDRESS": "127.0.0.1", **more}
+        (self.dynos / key).mkdir(parents=True)
+        (self.dynos / key / "dyno.env").write_text("".join(f"{k}={v}\n" for k, v in given.items()))
+        self.unit(key)
+        return key
+
+    def unit(self, key: str, state: str = "active", pid: int = 7) -> None:
+        new = self.units / "new"
+        new.write_text(f"MainPID={pid}\nActiveState={state}\nInvocationID={pid}\n")
+        new.rename(self.units / f"deployer.dyno@{key}")
+
+
+@pytest.fixture
+def fleet(dyno: Dyno, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    return Fleet(dyno, tmp_path, monkeypatch)
+
+
+def test_watch_of_good_dynos(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    with app(WELL) as (port, asked):
+        keys = [fleet.seat(1, port, **HEALTH), fleet.seat(2, port), fleet.seat(3, 0)]
+        assert fleet.watch.main("0", *keys) == 0
+        assert len(asked) == 1
+        assert fleet.watch.main("1", *keys) == 0
+        assert len(asked) >= 3
+    assert fleet.watch.main("0") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("fails", "status"), [(1, 0), (2, 1)])
+def test_watch_forgives_one_failure(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str], fails: int, status: int
+) -> None:
+    with app(*[SICK] * fails, WELL) as (port, _):
+        assert fleet.watch.main("0", fleet.seat(2, port, **HEALTH)) == status
+    said = f"web.2 no longer answers GET {HEALTH['HEALTH']} with 204: 500\n" if status else ""
+    assert capsys.readouterr().err == said
+
+
+def test_watch_of_a_dyno_that_went_deaf(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    with app(WELL) as (port, _):
+        pass
+    assert fleet.watch.main("60", fleet.seat(1, 0), fleet.seat(2, port)) == 1
+    assert capsys.readouterr().err == f"web.2 no longer accepts on port {port}\n"
+
+
+def test_watch_of_a_dyno_that_was_restarted(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    key = fleet.seat(2, 0)
+    record = {"count": 1, "last": int(time.time()) + 1, "status": 3, "until": 0}
+
+    def restart() -> None:
+        (fleet.run / f"{key}.crashes").write_text(json.dumps(record))
+        fleet.unit(key, pid=8)
+
+    timer = threading.Timer(0.2, restart)
+    timer.start()
+    assert fleet.watch.main("60", fleet.seat(1, 0), key) == 1
+    assert re.fullmatch(r"web\.2 ended with status 3 [1-9] s after the switch\n", capsys.readouterr().err)
+
+
+def test_watch_of_a_dyno_that_is_down(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    key = fleet.seat(2, 0)
+    fleet.unit(key, "activating")
+    assert fleet.watch.main("0", key) == 1
+    assert capsys.readouterr().err == "web.2 ended 0 s after the switch\n"
+    assert fleet.watch.main("0", "a.web.9.v1") == 1
+    assert "a.web.9.v1 could not be watched" in capsys.readouterr().err
+
+
+def test_crash_record_tells_the_status(dyno: Dyno) -> None:
+    dyno.ended(1, status=3)
+    assert json.loads(dyno.crashes.read_text())["status"] == 3

@@ -10,7 +10,8 @@ import pytest
 from fleets import ALL, Fleet, fleet, in_order, spec
 
 from deployer import decision, failure, releases
-from deployer.model import Plan, Sh, Stage
+from deployer.model import Sh, Stage, Text
+from deployer.plan import Plan
 from deployer.problems import Problem, ReleaseFailedError
 from deployer.spec import Spec
 
@@ -19,17 +20,23 @@ TASKS["processes"] = {"web": "w", "release": "migrate"}
 
 
 def fails(seen: Fleet, wanted: Spec, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """An apply whose first step at `stage` fails, and what follows from that."""
+    """An apply whose first step at `stage` fails, and what follows from that; None where no release failed."""
 
     def run(links: object, plan: Plan, *rest: object) -> None:
         seen.run(plan)
 
-    # the real one has gevent patch threads for good, which other tests use
+    # the real ones have gevent patch threads for good, which other tests use
     monkeypatch.setitem(sys.modules, "deployer.remote.converge", SimpleNamespace(converge=run))
-    todo = decision.decide(wanted, seen.sight(wanted))
+    last = SimpleNamespace(last_lines=lambda *_: ["no such luck"])
+    monkeypatch.setitem(sys.modules, "deployer.remote.tail", last)
+    monkeypatch.setattr(failure, "secret", lambda _, path: Text(seen.machines["one"].text(path), secret=True))
+    before = seen.sight(wanted)
+    todo = decision.decide(wanted, before)
     seen.run(todo.plan, stop_after=[step.stage for _, step in in_order(todo.plan)].index(stage))
-    broken: Any = SimpleNamespace(failed={"one": Problem("it broke")}, stage=stage)
-    return failure.failure(seen.sight(wanted), todo, broken, lambda _: None)
+    broken: Any = SimpleNamespace(failed={"one": Problem("it broke")}, lost=set(), stage=stage)
+    if not failure.is_of_release(todo.world, broken):
+        return None
+    return failure.failed_release(seen.sight(wanted), before, todo.world, broken, lambda _: None)
 
 
 def outcomes(seen: Fleet, wanted: Spec) -> list[str]:
@@ -37,14 +44,17 @@ def outcomes(seen: Fleet, wanted: Spec) -> list[str]:
     return [f"{release.name} {release.outcome}" for release in known.values()]
 
 
-@pytest.mark.parametrize("stage", [Stage.RELEASE, Stage.START])
+@pytest.mark.parametrize("stage", [Stage.RELEASE, Stage.START, Stage.WATCH])
 def test_the_old_release_goes_on_alone(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     seen, wanted = fleet(), spec(**TASKS, source="two")
     seen.apply(spec(**TASKS))
     before = {name: machine.dynos() for name, machine in seen.machines.items()}
     error = fails(seen, wanted, stage, monkeypatch)
     assert isinstance(error, ReleaseFailedError)
-    assert [problem.summary for problem in error.problems] == ["it broke", "v1 goes on serving"]
+    summaries = [problem.summary for problem in error.problems]
+    assert (summaries[0], summaries[-1]) == ("it broke", "v1 goes on serving")
+    assert all(problem.detail == "no such luck" for problem in error.problems[1:-1])
+    assert bool(error.problems[1:-1]) == (stage > Stage.RELEASE)
     assert outcomes(seen, wanted) == ["v1 succeeded", "v2 failed"]
     assert {name: machine.dynos() for name, machine in seen.machines.items()} == before
     assert seen.plan(spec(**TASKS)).empty
@@ -74,7 +84,7 @@ def test_before_it_has_begun_there_is_nothing_to_undo(monkeypatch: pytest.Monkey
 def test_a_postdeploy_that_fails_is_run_again_and_the_release_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     seen, wanted = fleet(), spec(**TASKS)
     error = fails(seen, wanted, Stage.POSTDEPLOY, monkeypatch)
-    assert not isinstance(error, ReleaseFailedError)
+    assert error is None
     assert outcomes(seen, wanted) == ["v1 pending"]
     rest = [step.say for _, step in in_order(seen.plan(wanted)) if isinstance(step.act, Sh)]
     assert rest[0] == "run postdeploy: seed"

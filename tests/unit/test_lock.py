@@ -1,95 +1,239 @@
-"""The script that holds a host's lock, run here on files of its own."""
+"""The script that holds a host's lock, run as on a host, on files of its own."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import re
-import runpy
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from locks import Talk, ask
 
-from deployer.remote import channel
 
-Ask = Callable[..., int]
+class Host:
+    """One host, and everybody who talks to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.talks = folder, list[Talk]()
+        self.lock, self.runner = folder / "run" / "lock", folder / "run" / "runner"
+
+    def hold(self, who: str = "ada", doing: str = "apply hello v1", jump: float = 0) -> Talk:
+        self.talks.append(Talk(self.folder, request("hold", who, doing), jump))
+        return self.talks[-1]
+
+    def once(self, do: str, who: str = "bob") -> dict[str, Any]:
+        status, said, errors = ask(self.folder, request(do, who, "unlock"))
+        assert (status, errors) == (0, b"")
+        return dict(json.loads(said))
+
+    def let_pass(self, seconds: int) -> None:
+        with (self.folder / "later").open("ab") as later:
+            later.write(b"." * seconds)
+
+    def record(self) -> dict[str, Any]:
+        return dict(json.loads(self.lock.read_text()))
+
+    def renewed(self, talk: Talk) -> None:
+        """Renew, and wait until that is written."""
+        before = self.record()["until"]
+        talk.sendall(b"renew\n")
+        ends = time.monotonic() + 10
+        while self.record()["until"] == before and time.monotonic() < ends:
+            time.sleep(0.02)
+
+    def audit(self) -> list[str]:
+        lines = (self.folder / "audit.log").read_text().splitlines()
+        assert all(re.match(r"\d{4}(-\d\d){2}T\d\d(:\d\d){2}Z ", line) for line in lines)
+        return [line.split(" ", 1)[1] for line in lines]
+
+
+def request(do: str, who: str, doing: str) -> bytes:
+    words = {"do": do, "id": who, "who": f"{who}@laptop", "doing": doing, "seconds": 60}
+    return json.dumps(words).encode() + b"\n"
+
+
+def summary(record: dict[str, Any]) -> tuple[str, str]:
+    return record["who"], record["doing"]
 
 
 @pytest.fixture
-def clock() -> list[float]:
-    return [1000.0]
+def host(tmp_path: Path) -> Iterator[Host]:
+    host = Host(tmp_path)
+    yield host
+    for talk in host.talks:
+        talk.close()
+        talk.end()
 
 
-@pytest.fixture
-def ask(tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch) -> Ask:
-    script = runpy.run_path(str(Path(channel.__file__).with_name("lock.py")), run_name="lock")
-    main = script["main"]
-    main.__globals__.update(PATH=str(tmp_path / "run" / "lock"), AUDIT=str(tmp_path / "audit.log"))
-    monkeypatch.setattr("time.time", lambda: clock[0])
-
-    def one(do: str, holder: str = "ada", doing: str = "apply hello v1") -> int:
-        request = {"do": do, "id": holder, "who": f"{holder}@laptop", "doing": doing, "seconds": 300}
-        return int(main(request))
-
-    return one
+def test_one_holder_at_a_time(host: Host) -> None:
+    assert host.hold().hear() == {"held": True}
+    bob = host.hold("bob")
+    found = bob.hear()
+    assert summary(found) == ("ada@laptop", "apply hello v1") and found["age"] in (0, 1)
+    assert bob.end() == 6
+    record = host.record()
+    assert sorted(record) == ["doing", "id", "pid", "since", "until", "who"]
+    assert record["pid"] == host.talks[0].process.pid
+    assert 59 < record["until"] - record["since"] < 61
 
 
-def test_one_holder_at_a_time(ask: Ask, clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
-    assert ask("take") == 0
-    clock[0] += 20
-    assert ask("take", "bob") == 6
-    said: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert (said["who"], said["doing"], said["age"]) == ("ada@laptop", "apply hello v1", 20)
-    assert ask("take") == 0
+def test_of_many_at_once_one_wins(host: Host) -> None:
+    answers = [talk.hear() for talk in [host.hold(f"c{n}") for n in range(6)]]
+    assert sorted("held" in answer for answer in answers) == [False] * 5 + [True]
 
 
-def test_only_the_holder_gives_it_up(ask: Ask) -> None:
-    ask("take")
-    assert ask("drop", "bob") == 6
-    assert ask("take", "bob") == 6
-    assert ask("drop") == 0
-    assert ask("take", "bob") == 0
+def test_the_holder_gives_it_up(host: Host) -> None:
+    ada = host.hold()
+    ada.hear()
+    ada.sendall(b"drop\n")
+    assert ada.end() == 0
+    assert host.hold("bob").hear() == {"held": True}
+    assert host.audit() == [
+        f"{act} apply hello v1" for act in ("take ada@laptop", "drop ada@laptop", "take bob@laptop")
+    ]
 
 
-def test_a_dead_holders_lease_runs_out(ask: Ask, clock: list[float]) -> None:
-    ask("take")
-    clock[0] += 299
-    assert ask("take", "bob") == 6
-    clock[0] += 2
-    assert ask("take", "bob") == 0
-    assert ask("renew") == 6
+def test_it_ends_with_the_link(host: Host) -> None:
+    ada = host.hold()
+    ada.hear()
+    ada.close()
+    assert ada.end() == 0
+    assert not host.lock.exists()
+    assert host.audit() == ["take ada@laptop apply hello v1", "cut ada@laptop apply hello v1"]
 
 
-def test_a_renewal_lengthens_it_and_keeps_its_beginning(
-    ask: Ask, clock: list[float], capsys: pytest.CaptureFixture[str]
-) -> None:
-    ask("take")
-    clock[0] += 299
-    assert ask("renew") == 0
-    clock[0] += 299
-    assert ask("take", "bob") == 6
-    assert json.loads(capsys.readouterr().out)["age"] == 598
+def test_a_client_killed_before_its_answer_holds_nothing(host: Host) -> None:
+    ada = host.hold()
+    ada.close()
+    ada.end()
+    assert host.hold("bob").hear() == {"held": True}
 
 
-def test_it_can_be_broken(ask: Ask) -> None:
-    ask("take")
-    assert ask("break", "bob") == 0
-    assert ask("take", "bob") == 0
+def test_the_lease_of_a_frozen_client_runs_out(host: Host) -> None:
+    ada = host.hold()
+    ada.hear()
+    host.let_pass(50)
+    assert host.hold("bob").end() == 6
+    host.let_pass(11)
+    bob = host.hold("bob")
+    assert bob.hear() == {"held": True}
+    assert summary(ada.hear()["lost"]) == ("bob@laptop", "apply hello v1")
+    assert ada.end() == 6
+    assert host.audit()[-1] == "lost ada@laptop apply hello v1 (bob@laptop: apply hello v1)"
+    assert summary(host.once("look")) == ("bob@laptop", "apply hello v1")
 
 
-def test_every_act_leaves_one_line(ask: Ask, tmp_path: Path) -> None:
-    ask("take", doing="apply\nhello")
-    ask("renew")
-    ask("take", "bob")
-    ask("drop")
-    lines = (tmp_path / "audit.log").read_text().splitlines()
-    stamps, words = zip(*(line.split(" ", 1) for line in lines), strict=True)
-    assert words == ("take ada@laptop apply hello", "drop ada@laptop apply hello v1")
-    assert all(re.fullmatch(r"\d{4}(-\d\d){2}T\d\d(:\d\d){2}Z", stamp) for stamp in stamps)
+def test_a_renewal_lengthens_it_and_keeps_its_beginning(host: Host) -> None:
+    ada = host.hold()
+    ada.hear()
+    since = host.record()["since"]
+    for _ in range(3):
+        host.let_pass(50)
+        host.renewed(ada)
+    assert host.record()["since"] == since
+    assert 150 <= host.once("look")["age"] < 160
 
 
-def test_a_damaged_lock_is_nobodys(ask: Ask, tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "lock").write_text("{half")
-    assert ask("take") == 0
+def test_a_client_that_wakes_in_time_goes_on(host: Host) -> None:
+    ada = host.hold()
+    ada.hear()
+    host.let_pass(200)
+    assert host.once("look") == {}
+    host.renewed(ada)
+    assert summary(host.once("look")) == ("ada@laptop", "apply hello v1")
+
+
+@pytest.mark.parametrize("jump", [-3600, 3600])
+def test_the_wall_clock_counts_for_nothing(host: Host, jump: float) -> None:
+    host.hold().hear()
+    assert summary(host.hold("bob", jump=jump).hear()) == ("ada@laptop", "apply hello v1")
+    host.let_pass(61)
+    assert host.hold("bob", jump=jump).hear() == {"held": True}
+
+
+def test_it_can_be_broken(host: Host) -> None:
+    ada = host.hold()
+    ada.hear()
+    assert summary(host.once("break")) == ("ada@laptop", "apply hello v1")
+    assert summary(ada.hear()["lost"]) == ("bob@laptop", "unlock")
+    assert ada.end() == 6
+    assert "break bob@laptop unlock (ada@laptop: apply hello v1)" in host.audit()
+    assert host.once("break") == host.once("look") == {}
+    assert host.hold("bob").hear() == {"held": True}
+
+
+def test_a_holder_whose_record_is_gone_says_so(host: Host) -> None:
+    ada = host.hold()
+    ada.hear()
+    host.lock.unlink()
+    assert ada.hear()["lost"]["who"] == "somebody"
+    assert ada.end() == 6
+
+
+def test_nobody_begins_while_an_earlier_step_runs(host: Host) -> None:
+    host.runner.parent.mkdir()
+    with host.runner.open("w") as step:
+        fcntl.flock(step, fcntl.LOCK_SH)
+        ada = host.hold()
+        assert ada.hear()["waits"]["who"] == "a step of an earlier apply"
+        found = ada.hear()
+        assert (*summary(found), found["age"]) == ("a step of an earlier apply", "finish it", 1)
+        assert ada.end() == 6 and not host.lock.exists()
+        bob = host.hold("bob")
+        assert "waits" in bob.hear()
+    assert bob.hear() == {"held": True}
+    with host.runner.open("w") as step:
+        fcntl.flock(step, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_who_waits_for_a_step_can_be_cut_off_or_broken(host: Host) -> None:
+    host.runner.parent.mkdir()
+    with host.runner.open("w") as step:
+        fcntl.flock(step, fcntl.LOCK_EX)
+        ada = host.hold()
+        ada.hear()
+        ada.close()
+        assert ada.end() == 0 and not host.lock.exists()
+        bob = host.hold("bob")
+        bob.hear()
+        host.once("break", "eve")
+        assert summary(bob.hear()["lost"]) == ("eve@laptop", "unlock")
+
+
+def test_a_full_disk_keeps_nobody_from_giving_it_up(host: Host) -> None:
+    (host.folder / "audit.log").mkdir()
+    ada = host.hold()
+    assert ada.hear() == {"held": True}
+    ada.sendall(b"drop\n")
+    assert ada.end() == 0 and not host.lock.exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{half",
+        "[]",
+        '{"id": "x"}',
+        '{"id": "x", "who": "x", "doing": "x", "since": 1.7e9, "until": 4e9}',
+        '{"id": "x", "who": "x", "doing": "x", "since": "soon", "until": 4e9}',
+    ],
+)
+def test_a_damaged_or_foreign_record_is_nobodys(host: Host, text: str) -> None:
+    host.lock.parent.mkdir()
+    host.lock.write_text(text)
+    assert host.once("look") == {}
+    assert host.hold().hear() == {"held": True}
+
+
+def test_every_act_leaves_one_line(host: Host) -> None:
+    ada = host.hold(doing="apply\nhello")
+    ada.hear()
+    ada.sendall(b"renew\n")
+    host.hold("bob").end()
+    ada.sendall(b"drop\n")
+    ada.end()
+    assert host.audit() == ["take ada@laptop apply hello", "drop ada@laptop apply hello"]

@@ -118,6 +118,6 @@ def test_a_dyno_answers_or_not(probe: Tools, tmp_path: Path) -> None:
     assert names["answers"]() == {f"127.0.0.1:{port}": False}
 
 
-@pytest.mark.parametrize("name", ["probe.py", "runner.py", "lock.py"])
+@pytest.mark.parametrize("name", ["probe.py", "runner.py", "lock.py", "guard.py"])
 def test_what_runs_on_hosts_is_python_3_8(name: str) -> None:
     ast.parse((HOME / name).read_text("utf-8"), feature_version=(3, 8))

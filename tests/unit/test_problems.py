@@ -18,6 +18,7 @@ CODES = {
     "LockedError": 6,
     "UnsettledError": 7,
     "ReleaseFailedError": 8,
+    "StoppedError": 130,
 }
 
 

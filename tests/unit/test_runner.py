@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import getpass
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,15 +18,68 @@ import pytest
 from deployer.remote import channel
 
 SCRIPT = Path(channel.__file__).with_name("runner.py")
+TOKEN = "0a1b"
 ME = f"{os.getuid()}:{os.getgid()}"
 
 
-def run(*steps: tuple[dict[str, Any], bytes]) -> tuple[int, list[list[Any]]]:
-    header = json.dumps([{**step, "size": len(body)} for step, body in steps]).encode()
+Stepped = tuple[dict[str, Any], bytes]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The script with a folder of its own, and with clocks that a test can wait for."""
+    home = tmp_path_factory.mktemp("run")
+    text = SCRIPT.read_text("utf-8")
+    for before, after in (
+        ("/run/deployer", str(home)),
+        ("BEAT = 5\n", "BEAT = 0.3\n"),
+        ("PATIENCE = 60\n", "PATIENCE = 2\n"),
+    ):
+        assert before in text
+        text = text.replace(before, after)
+    (home / "runner.py").write_text(text, "utf-8")
+    monkeypatch.setitem(globals(), "HERE", home / "runner.py")
+    return home
+
+
+HERE = SCRIPT
+
+
+def begin(*steps: Stepped, token: str = TOKEN) -> subprocess.Popen[bytes]:
+    runner = subprocess.Popen([sys.executable, str(HERE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert runner.stdin
+    orders = [{**step, "size": len(body)} for step, body in steps]
+    runner.stdin.write(json.dumps({"run": token, "steps": orders}).encode() + b"\n")
+    runner.stdin.write(b"".join(body for _, body in steps))
+    runner.stdin.close()
+    return runner
+
+
+def until(runner: subprocess.Popen[bytes], word: str) -> None:
+    assert runner.stdout
+    while word.encode() not in (line := runner.stdout.readline()):
+        assert line, f"it ended and never said {word}"
+
+
+def rest(runner: subprocess.Popen[bytes]) -> tuple[int, list[list[Any]]]:
+    assert runner.stdout
+    said = [json.loads(line) for line in runner.stdout]
+    return runner.wait(timeout=30), [event for event in said if event[1] != "alive"]
+
+
+def stop(token: str = TOKEN) -> None:
+    order = json.dumps({"stop": token}).encode() + b"\n"
+    subprocess.run([sys.executable, str(HERE)], input=order, check=True, timeout=30)
+
+
+def run(*steps: Stepped) -> tuple[int, list[list[Any]]]:
+    orders = [{**step, "size": len(body)} for step, body in steps]
+    header = json.dumps({"run": "", "steps": orders}).encode()
     stdin = header + b"\n" + b"".join(body for _, body in steps)
-    done = subprocess.run([sys.executable, str(SCRIPT)], input=stdin, capture_output=True, timeout=30)
+    done = subprocess.run([sys.executable, str(HERE)], input=stdin, capture_output=True, timeout=30)
     assert done.stderr == b""
-    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    return done.returncode, [event for event in said if event[1] != "alive"]
 
 
 def sh(*argv: str, body: bytes = b"", timeout: float = 10) -> tuple[dict[str, Any], bytes]:
@@ -77,11 +132,21 @@ def test_why_a_step_failed(step: tuple[dict[str, Any], bytes], why: str) -> None
 def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"old")
-    header = json.dumps([{"do": "put", "path": str(file), "mode": 0o644, "owner": ME, "size": 100}]).encode()
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT)], input=header + b"\nhalf", capture_output=True, timeout=30
-    )
-    assert (done.returncode, file.read_bytes()) == (1, b"old")
+    assert cut_short({"do": "put", "path": str(file), "mode": 0o644, "owner": ME}) == 1
+    assert file.read_bytes() == b"old"
+
+
+def cut_short(step: dict[str, Any]) -> int:
+    """The link breaks after 4 bytes of 100."""
+    header = json.dumps({"run": TOKEN, "steps": [{**step, "size": 100}]}).encode()
+    return subprocess.run([sys.executable, str(HERE)], input=header + b"\nhalf", timeout=30).returncode
+
+
+def test_no_step_takes_half_of_its_input_for_all_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    argv = ["sh", "-c", 'cat >"$1" && touch "$1.whole"', "-", str(file)]
+    assert cut_short({"do": "sh", "argv": argv, "timeout": 10}) == 1
+    assert not (tmp_path / "file.whole").exists()
 
 
 def test_owners_go_by_name_too(tmp_path: Path) -> None:
@@ -92,20 +157,81 @@ def test_owners_go_by_name_too(tmp_path: Path) -> None:
 
 
 def test_a_watched_step_ends_when_nobody_listens_any_more() -> None:
-    order = {
-        "do": "sh",
-        "argv": ["sh", "-c", "echo begun; exec sleep 60"],
-        "timeout": 60,
-        "size": 0,
-        "watched": True,
-    }
-    runner = subprocess.Popen([sys.executable, str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert runner.stdin and runner.stdout
-    runner.stdin.write(json.dumps([order]).encode() + b"\n")
-    runner.stdin.close()
-    while b"begun" not in runner.stdout.readline():
-        pass
-    runner.stdout.close()
+    order, body = sh("sh", "-c", "echo begun; exec sleep 60", timeout=60)
+    runner = begin(({**order, "watched": True}, body))
+    until(runner, "begun")
     began = time.monotonic()
-    runner.wait(timeout=30)
+    hang_up(runner)
     assert time.monotonic() - began < 20
+
+
+def hang_up(runner: subprocess.Popen[bytes]) -> None:
+    assert runner.stdout
+    runner.stdout.close()
+    assert runner.wait(timeout=30) == 1
+
+
+def test_a_lost_link_ends_it_after_the_running_step(tmp_path: Path) -> None:
+    done, next_one = tmp_path / "done", tmp_path / "next"
+    slow = 'echo begun; sleep 1; for n in $(seq 20000); do echo "$n of much output"; done; touch "$1"'
+    runner = begin(sh("sh", "-c", slow, "-", str(done)), sh("touch", str(next_one)))
+    until(runner, "begun")
+    hang_up(runner)
+    assert (done.exists(), next_one.exists()) == (True, False)
+
+
+def test_it_says_that_it_lives_while_a_step_is_silent() -> None:
+    runner = begin(sh("true"), sh("sleep", "1"))
+    assert runner.stdout
+    said = [json.loads(line) for line in runner.stdout]
+    assert said.count([1, "alive"]) >= 2
+    assert runner.wait(timeout=30) == 0
+
+
+def test_what_threads_say_at_once_stays_apart() -> None:
+    many = "for n in $(seq 3000); do echo a line of some length with its number $n; done"
+    status, said = rest(begin(sh("sh", "-c", many, timeout=30)))
+    assert (status, len(said)) == (0, 3002)
+
+
+def test_asked_to_stop_it_finishes_the_running_step(tmp_path: Path, home: Path) -> None:
+    done, next_one = tmp_path / "done", tmp_path / "next"
+    runner = begin(
+        sh("sh", "-c", 'echo begun; sleep 1; touch "$1"', "-", str(done)), sh("touch", str(next_one))
+    )
+    until(runner, "begun")
+    stop("of-another")
+    stop()
+    assert rest(runner) == (0, [[0, "ok"], [1, "stopped"]])
+    assert (done.exists(), next_one.exists()) == (True, False)
+    assert [file.name for file in home.glob("stop.*")] == ["stop.of-another"]
+
+
+def test_what_must_run_in_any_case_has_no_token(home: Path) -> None:
+    stop("")
+    assert rest(begin(sh("true"), token="")) == (0, [[0, "start"], [0, "ok"]])
+
+
+def test_nobody_begins_while_another_is_at_it(home: Path) -> None:
+    with open(home / "runner", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        header = json.dumps({"run": TOKEN, "steps": []}).encode() + b"\n"
+        done = subprocess.run([sys.executable, str(HERE)], input=header, capture_output=True, timeout=30)
+    assert done.returncode == 75
+    assert b"another run is still at a step here" in done.stderr
+    assert rest(begin(sh("true"))) == (0, [[0, "start"], [0, "ok"]])
+
+
+def test_it_waits_for_a_step_that_was_cut_off(home: Path) -> None:
+    first = begin(sh("sh", "-c", "echo begun; sleep 1"))
+    until(first, "begun")
+    second = begin(sh("true"))
+    assert rest(second) == (0, [[0, "start"], [0, "ok"]])
+    assert first.poll() == 0
+
+
+def test_a_killed_runner_holds_nobody_up(home: Path) -> None:
+    first = begin(sh("sh", "-c", "echo begun; exec sleep 3"))
+    until(first, "begun")
+    first.send_signal(signal.SIGKILL)
+    assert rest(begin(sh("true"))) == (0, [[0, "start"], [0, "ok"]])

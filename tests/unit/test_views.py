@@ -7,7 +7,7 @@ import json
 import pytest
 
 from deployer.events import Event
-from deployer.model import Change, Field, Plan
+from deployer.plan import Change, Field, Plan
 from deployer.problems import Problem, Where
 from deployer.views import json as documents
 from deployer.views import text

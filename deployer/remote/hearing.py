@@ -1,0 +1,93 @@
+"""What a host says while it works, and what it is to the user when it fails or falls silent."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from deployer.model import Step
+from deployer.problems import Problem, Where
+
+if TYPE_CHECKING:
+    from deployer.remote.converge import Run
+
+TAIL = 12
+"""Lines of a failed step's output that are shown."""
+SHORTEST_SECRET = 4
+"""Characters; what is shorter would blot out half of the output and is no secret."""
+
+Steps = tuple[tuple[str, Step], ...]
+"""What one host does at a barrier, each step with the address of its change."""
+
+
+class Listener:
+    """One host's lines, turned into events; secrets in them are blotted out."""
+
+    def __init__(self, run: Run, host: str, steps: Steps) -> None:
+        self.run, self.host, self.steps = run, host, steps
+        self.problem: Problem | None = None
+        self.at: Step | None = None
+        """The step that runs; None between two."""
+        self.begun = -1
+        """The last that was begun, by its number."""
+        self.stopped = False
+        self.tail: list[str] = []
+        self.words = _secrets(run)
+
+    def hear(self, line: str) -> None:
+        i, kind, *rest = json.loads(line)
+        address, step = self.steps[i]
+        said = {"host": self.host, "address": address, "say": step.say}
+        match kind:
+            case "alive":
+                return
+            case "stopped":
+                self.stopped = self.run.stopped = True
+                return
+            case "line":
+                self._line(rest[0], step.live, said)
+                return
+            case "failed":
+                self.problem = self._failure(address, step, rest[0])
+            case "start":
+                self.tail, self.begun = [], i
+        self.at = step if kind == "start" else None
+        self.run.event(kind, **said)
+
+    def _line(self, text: str, live: bool, said: dict[str, str]) -> None:
+        for word in self.words:
+            text = text.replace(word, "(secret)")
+        self.tail = [*self.tail, text][-TAIL:]
+        if live:
+            self.run.event("line", **said, detail={"text": text})
+
+    def _failure(self, address: str, step: Step, why: str) -> Problem:
+        detail = "\n".join((why, *self.tail))
+        hint = "mend what it says, then run deploy apply again: it goes on from here"
+        self.run.addresses[self.host] = address
+        return Problem(f"{self.host}: could not {step.say}", self._where(address), detail, hint)
+
+    def end(self, status: int, why: str) -> None:
+        """How the runner ended: -1 is a link that broke before it could say."""
+        if status and self.problem is None:
+            self.problem = self._lost(why or "the link broke") if status < 0 else self._unable(status, why)
+
+    def _lost(self, why: str) -> Problem:
+        """Whether the step that ran came to its end is for the next look to say."""
+        running = f"\nit was at: {self.at.say}" if self.at else ""
+        hint = "when it is back, run deploy apply again: the plan is what is left"
+        self.run.lost.add(self.host)
+        return Problem(f"the connection to {self.host} broke", self._where(), why + running, hint)
+
+    def _unable(self, status: int, why: str) -> Problem:
+        """It is no step that failed, but what runs them."""
+        hint = "mend what it says, then run deploy apply again"
+        return Problem(f"{self.host} could not go on (exit status {status})", self._where(), why, hint)
+
+    def _where(self, address: str = "") -> Where:
+        return Where(f"{self.host}/{self.run.links.hosts[self.host].address}", pointer=address)
+
+
+def _secrets(run: Run) -> list[str]:
+    values = {line for text in run.hidden if text.secret for line in text.reveal().splitlines()}
+    return sorted((v for v in values if len(v) >= SHORTEST_SECRET), key=len, reverse=True)
