@@ -5,6 +5,7 @@ The CLI and the pipeline step call these and nothing below them.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -59,6 +60,7 @@ def build(spec: Spec, sight: Sight, order: Order) -> Decided:
     from deployer.remote.bootstrap import bootstrap
     from deployer.remote.stopping import interruptible
 
+    order = replace(order, tell=_timed(order.tell))
     bootstrap(sight.links, sight.facts, order.tell)
     with interruptible(sight.links, order.tell) as stop:
         now = _build(spec, sight, order, stop, lambda s: building(spec, s))
@@ -93,11 +95,12 @@ def _apply(spec: Spec, sight: Sight, order: Order, decided: Callable[[Sight], De
     from deployer.remote.holding import locked
     from deployer.remote.stopping import interruptible
 
+    order = replace(order, tell=_timed(order.tell))
     bootstrap(sight.links, sight.facts, order.tell)
     with interruptible(sight.links, order.tell) as stop:
         if any(step.stage == Stage.BUILD for change in order.agreed.changes for step in change.steps):
             sight = _build(spec, sight, order, stop, decided)
-            order = replace(order, agreed=_without_build(order.agreed))
+            order = replace(order, agreed=_without_build(order.agreed, decided(sight).plan))
         with locked(sight.links, _doing(order), order.lock_wait, order.tell, stop):
             now, todo = _decided_anew(spec, sight, order, decided)
             return act(Job(spec, order.tell, stop, decided, order.proof), now, todo)
@@ -122,12 +125,13 @@ def _of_build(plan: Plan, builder: str) -> Plan:
     return replace(part, changes=changes)
 
 
-def _without_build(plan: Plan) -> Plan:
-    """What is left of a plan when the build is done."""
-    builders = {c.host for c in plan.changes for s in c.steps if s.stage == Stage.BUILD}
-    done = {c.address for host in builders for c in _of_build(plan, host).changes}
-    left = (c for c in plan.changes if c.address not in done or any(s.stage > Stage.BUILD for s in c.steps))
-    return replace(plan, changes=tuple(left))
+def _without_build(agreed: Plan, now: Plan) -> Plan:
+    """What is left when the build is done: it put things on its host that other steps would have seen to."""
+    builders = {c.host for c in agreed.changes for s in c.steps if s.stage == Stage.BUILD}
+    left = {c.address for c in now.changes}
+    return replace(
+        agreed, changes=tuple(c for c in agreed.changes if c.host not in builders or c.address in left)
+    )
 
 
 def _decided_anew(
@@ -140,6 +144,12 @@ def _decided_anew(
     if not was_fresh and (problems := stale.moved(order.agreed.as_dict(), todo.plan)):
         raise StalePlanError(problems)
     return now, todo
+
+
+def _timed(tell: Tell) -> Tell:
+    """One clock for the whole of an apply, whose parts begin at different times."""
+    began = time.monotonic()
+    return lambda event: tell(replace(event, elapsed=time.monotonic() - began))
 
 
 def _doing(order: Order) -> str:

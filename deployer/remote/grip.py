@@ -135,7 +135,7 @@ def _hear(grip: Grip, line: bytes) -> None:
 
 
 def _end(grip: Grip) -> Record:
-    """The exit status, if the link outlived the conversation: paramiko ends its channels a moment before it."""
+    """The exit status, if the link outlived the talk: paramiko ends its channels a moment before the link."""
     status = grip.channel.recv_exit_status()
     time.sleep(0.3)
     return {"ended": status} if grip.channel.get_transport().is_active() else {}

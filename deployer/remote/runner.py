@@ -4,7 +4,7 @@ Reads one line of JSON, `{"run": token, "steps": [{"do": "put"|"sh", …, "size"
 each step in turn. Prints one JSON event a line: `[i, "start"]`, `[i, "line", text]`, `[i, "ok"]`,
 `[i, "failed", why]`, `[i, "stopped"]`, and every 5 s `[i, "alive"]`. Exits 0 when all went well or it was
 stopped, 1 at the first step that failed or when nobody listens any more, 75 when another run is at work.
-`{"stop": token}` alone has the run of that token end after its running step. Python 3.8 standard library only.
+`{"stop": token}` has the run of that token end after its running step. Python 3.8, standard library only.
 """
 
 import fcntl

@@ -95,6 +95,11 @@ class Done:
     def boundaries(self) -> list[Seen]:
         return [event for event in self.events if event.boundary]
 
+    def locked(self) -> float:
+        """Seconds that the lock was held: a release with a build takes it twice."""
+        moments = {kind: sum(e.at for e in self.events if e.kind == kind) for kind in ("locked", "unlocked")}
+        return moments["unlocked"] - moments["locked"]
+
     def stage(self, name: str) -> list[float]:
         """When each wave of a stage began."""
         return [e.at for e in self.events if e.kind == "stage" and e.say.startswith(name)]
@@ -171,6 +176,18 @@ def _event(line: str) -> Seen | None:
 def at(k: int) -> When:
     """When boundary number `k` is read."""
     return lambda event, number: event.boundary and number >= k
+
+
+def past(stage: str, k: int) -> When:
+    """When `k` boundaries were read since a stage began. From SHIP on a release holds its lock to the end."""
+    begun: list[int] = []
+
+    def when(event: Seen, number: int) -> bool:
+        if event.kind == "stage" and event.say == stage:
+            begun.append(number)
+        return bool(begun) and number >= begun[0] + k
+
+    return when
 
 
 def edited(shop: Shop, word: str) -> None:

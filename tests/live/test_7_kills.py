@@ -42,10 +42,13 @@ class Tally:
             print(f"{self.name}: point {point} of {self.total}")
             yield point
 
+    def sample(self) -> str:
+        return "" if LONG else f", a sample of about {self.total}"
+
     def told(self, tried: int, requests: int) -> None:
         slowest = max(self.recoveries)
         report(
-            f"{self.name}: {len(self.recoveries)} of {tried} points (of {self.total} in all): all converged; "
+            f"{self.name}: {len(self.recoveries)} of {tried} points{self.sample()}: all converged; "
             f"slowest apply afterwards {slowest:.1f} s; {requests} requests, 0 failed"
         )
 
@@ -75,7 +78,7 @@ def killed(shop: Shop, k: int, *words: str) -> Done:
 def test_a_release_killed_at_a_boundary(chaos: Shop) -> None:
     rng = chance("kill a release")
     chosen = points(rng, boundaries(chaos.folder), 3)
-    tally = Tally("a release killed", boundaries(chaos.folder), 75 if LONG else 1)
+    tally = Tally("a release killed", boundaries(chaos.folder), 45 if LONG else 1)
     with steady() as load:
         for k in tally.in_time(chosen):
             edited(chaos, f"killed-at-{k}")
@@ -85,15 +88,18 @@ def test_a_release_killed_at_a_boundary(chaos: Shop) -> None:
     tally.told(len(chosen), len(load.answers))
 
 
+def counted(shop: Shop, formation: dict[str, dict[str, int]]) -> int:
+    """Boundaries of a scaling that nobody disturbs."""
+    shop.edit("fleet.json", formation=formation)
+    return len(run(shop, "apply", "--yes").boundaries)
+
+
 def test_a_scale_change_killed_at_a_boundary(chaos: Shop) -> None:
     rng = chance("kill a scaling")
     sizes = [{"web": {"quantity": 3}}, {"web": {"quantity": 2}}]
-    counts = []
-    for formation in sizes:
-        chaos.edit("fleet.json", formation=formation)
-        counts.append(len(run(chaos, "apply", "--yes").boundaries))
-    chosen = points(rng, max(counts), 1)
-    tally = Tally("a scale-up and a scale-down killed", max(counts), 30 if LONG else 0.5)
+    total = max(counted(chaos, formation) for formation in sizes) if LONG else 12
+    chosen = points(rng, total, 1)
+    tally = Tally("a scale-up and a scale-down killed", total, 20 if LONG else 0.5)
     with steady() as load:
         for k in tally.in_time(chosen):
             for formation in sizes:
@@ -133,10 +139,12 @@ def test_a_first_deploy_and_a_destroy_killed_at_a_boundary(chaos: Shop, second: 
     """Beside them another app serves, which must notice nothing."""
     rng = chance("kill a first deploy and a destroy")
     leave = ("destroy", "--confirm", "second")
-    first, last = (len(run(second, *words).boundaries) for words in (("apply", "--yes"), leave))
+    first, last = 30, 14  # about as many as there are
+    if LONG:
+        first, last = (len(run(second, *words).boundaries) for words in (("apply", "--yes"), leave))
     chosen = points(rng, first, 1), points(rng, last, 1)
     pairs = list(zip_longest(*chosen))
-    tally = Tally("a first deploy and a destroy killed", first + last, 60 if LONG else 0.5)
+    tally = Tally("a first deploy and a destroy killed", first + last, 35 if LONG else 0.5)
     with steady() as load:
         for n in tally.in_time(list(range(len(pairs)))):
             deploy_at, destroy_at = pairs[n]
@@ -156,7 +164,7 @@ CUT = 'main=$(systemctl show --property=MainPID --value ssh) && pkill -KILL -P "
 def test_a_connection_cut_at_a_boundary(chaos: Shop) -> None:
     rng = chance("cut a connection")
     chosen = points(rng, boundaries(chaos.folder), 1)
-    tally = Tally("a connection cut", boundaries(chaos.folder), 30 if LONG else 0.5)
+    tally = Tally("a connection cut", boundaries(chaos.folder), 20 if LONG else 0.5)
     codes: Counter[int] = Counter()
     with steady() as load:
         for k in tally.in_time(chosen):

@@ -11,12 +11,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from locks import Talk, ask
 
 from deployer.events import Event
 from deployer.problems import DeployerError, LockedError, UnreachableError
 from deployer.remote import channel, grip, holding
 from deployer.remote.holding import locked, unlock
+from deployer.source import data
+from deployer.views import text
 
 
 class Client:
@@ -137,6 +140,10 @@ def test_it_waits_and_says_so(links: Links) -> None:
     assert [e.kind for e in events] == ["wait", "locked", "unlocked"]
     said = "waits for ada@laptop, who holds box-1 for {} s (apply shop v7); 14 min {} s left"
     assert events[0].say in {said.format(held, left) for held in (0, 1) for left in (48, 49)}
+    check = Draft202012Validator(data.schema("event"))
+    for event in events:
+        check.validate(event.as_dict())
+        assert event.say in (text.event(event.as_dict()) or "")
 
 
 def test_an_end_that_is_asked_for_ends_the_wait(links: Links) -> None:

@@ -87,6 +87,7 @@ def test_the_events_of_the_schema_are_those_of_the_model() -> None:
     "event",
     [
         Event("stage", say="START", detail={"hosts": ["one"]}, elapsed=1.234),
+        Event("stage", say="START", detail={"hosts": ["one"], "wave": 2}),
         Event("line", "one", "slug/one/abc", "build the slug abc", {"text": "-----> Python"}),
         Event("look", say="look again"),
     ],

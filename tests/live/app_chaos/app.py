@@ -1,7 +1,7 @@
 """The web dyno of the test campaign, with the standard library alone.
 
 `/` says its dyno, release and word; `/slow?seconds=n` sends a byte a second; `POST /upload` counts bytes; `/ws` echoes;
-`/healthz` answers SICK_STATUS. On SIGTERM it takes no new connection and finishes what it has begun; websockets
+`/healthz` answers SICK_STATUS, and after SICK_TIMES of that the dyno ends. On SIGTERM it takes no new connection and finishes what it has begun; websockets
 stay open for GRACE seconds more. Faults: EAT_MB eats memory before it listens; CRASH (`web.2:1.5`) ends that dyno so
 many seconds after its first request through a router.
 """
@@ -14,8 +14,8 @@ import signal
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -37,6 +37,7 @@ class Busy:
         self.count = 0
         self.stopped = 0.0
         self.routed = False
+        self.sick = 0
 
     def add(self, n: int) -> None:
         with self.lock:
@@ -82,7 +83,10 @@ class Handler(BaseHTTPRequestHandler):
     def health(self, _query: dict[str, list[str]]) -> None:
         status = int(os.environ.get("SICK_STATUS", "200"))
         if status != 200:
+            BUSY.sick += 1
             print(f"healthz answers {status} because SICK_STATUS says so", flush=True)
+        if BUSY.sick == int(os.environ.get("SICK_TIMES", "-1")):
+            os._exit(4)
         self.say(status, f"{status}\n")
 
     def slow(self, query: dict[str, list[str]]) -> None:
@@ -136,7 +140,7 @@ class Handler(BaseHTTPRequestHandler):
         """The router writes a line for each request already."""
 
 
-def unmasked(file: BinaryIO, size: int) -> bytes:
+def unmasked(file: BufferedIOBase, size: int) -> bytes:
     mask = file.read(4)
     return bytes(byte ^ mask[i % 4] for i, byte in enumerate(file.read(size)))
 
