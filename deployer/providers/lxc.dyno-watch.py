@@ -66,6 +66,8 @@ def watch(key: str, seconds: float) -> str:
     began, alive, failures = time.time(), unit(key), 0
     given = {**settings(key), "KEY": key}
     name, end = f"{given['TYPE']}.{given['N']}", time.monotonic() + seconds
+    if (RUN / f"{key}.crashes").exists():
+        return f"{name} {ending(key, 0)} before it was watched"
     while True:
         if "ActiveState=active\n" not in alive or unit(key) != alive:
             after = time.time() - began

@@ -130,9 +130,9 @@ def _watch(want: Dyno) -> Iterator[Step]:
     if want.watch:
         seconds, *keys = want.watch
         act = Sh((f"{BIN}/dyno-watch", seconds, *keys), timeout=int(seconds) + 60)
-        yield Step(
-            Stage.WATCH, f"watch {len(keys)} new dynos for {seconds} s", act, once=True, wave=want.wave
-        )
+        names = ", ".join(".".join(key.split(".")[1:3]) for key in keys)
+        say = f"watch {names} for {seconds} s"
+        yield Step(Stage.WATCH, say, act, once=True, wave=want.wave)
 
 
 def _stop(want: Leaving) -> Iterator[Step]:

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING
 
 from deployer.events import Event, Tell
@@ -39,26 +40,25 @@ def interruptible(links: Links, tell: Tell) -> Iterator[Stop]:
     """SIGINT or SIGTERM stops after the running step; the second raises KeyboardInterrupt at once."""
     import gevent
 
-    began = time.monotonic()
+    began, signals = time.monotonic(), count(1)
     stop = Stop(lambda token: gevent.spawn(_pass_on, links, token))
 
-    def first() -> None:
+    def hear() -> None:
+        if next(signals) > 1:
+            gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
+            return
         say = "finishing the running step; once more stops at once"
         tell(Event("stop", say=say, elapsed=time.monotonic() - began))
         stop.ask("interrupted")
 
-    def at_once(*_: object) -> None:
-        gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
-
-    def hear(*_: object) -> None:
-        for number in SIGNALS:
-            signal.signal(number, at_once)
-        gevent.spawn(first)  # a handler may cut into anything, a print of ours too
-
-    before = {number: signal.signal(number, hear) for number in SIGNALS}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    # Python's own handlers wait for the next turn of gevent's loop, and a signal does not always begin one
+    ears = [gevent.signal_handler(number, hear) for number in SIGNALS]
     try:
         yield stop
     finally:
+        for ear in ears:
+            ear.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
 
