@@ -69,8 +69,8 @@ def _run(job: Job, sight: Sight, todo: Decided) -> Run:
     from deployer.remote.converge import converge
 
     run = converge(sight.links, todo.plan, job.tell, (todo.world.config or {}).values(), job.stop)
-    if job.stop.why:
-        raise _stopped(job.stop.why)
+    if run.stopped:
+        raise _stopped(job.stop.why or "")
     run.event("look", say="look again")
     return run
 

@@ -28,9 +28,9 @@ LAST_LINES = 10
 
 
 def is_of_release(world: World, run: Run) -> bool:
-    """Whether a step that makes or breaks the new release said no; a host that went silent said nothing."""
+    """Whether a step that makes or breaks the new release said no; one that is silent or busy did not."""
     is_new = world.release is not None and world.release.outcome == "pending"
-    return is_new and run.stage in DECISIVE and bool(run.failed.keys() - run.lost)
+    return is_new and run.stage in DECISIVE and not run.addresses.keys().isdisjoint(run.failed)
 
 
 def failed_release(after: Sight, before: Sight, world: World, run: Run, tell: Tell) -> DeployerError:

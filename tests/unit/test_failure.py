@@ -33,7 +33,8 @@ def fails(seen: Fleet, wanted: Spec, stage: Stage, monkeypatch: pytest.MonkeyPat
     before = seen.sight(wanted)
     todo = decision.decide(wanted, before)
     seen.run(todo.plan, stop_after=[step.stage for _, step in in_order(todo.plan)].index(stage))
-    broken: Any = SimpleNamespace(failed={"one": Problem("it broke")}, lost=set(), stage=stage)
+    failed = {"one": Problem("it broke")}
+    broken: Any = SimpleNamespace(failed=failed, addresses={"one": "a/one/step"}, stage=stage)
     if not failure.is_of_release(todo.world, broken):
         return None
     return failure.failed_release(seen.sight(wanted), before, todo.world, broken, lambda _: None)
