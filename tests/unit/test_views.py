@@ -120,7 +120,10 @@ def test_a_table_has_columns() -> None:
         (Event("line", "one", detail={"text": "-----> Python"}), "          -----> Python"),
         (Event("failed", "one", say="start web.1"), "[   0.0s]   one: FAILED: start web.1"),
         (Event("look", say="look again"), "[   0.0s] look again"),
-        (Event("stage", say="START", detail={"hosts": ["one"], "wave": 2}), "[   0.0s] START, wave 2, on one"),
+        (
+            Event("stage", say="START", detail={"hosts": ["one"], "wave": 2}),
+            "[   0.0s] START, wave 2, on one",
+        ),
         (Event("stop", say="finishing the running step"), "[   0.0s] finishing the running step"),
         (Event("ok", "one", say="start web.1"), None),
     ],
