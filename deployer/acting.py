@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,10 +10,11 @@ from deployer import planner
 from deployer.decision import Decided
 from deployer.events import Tell
 from deployer.failure import failed_release, is_of_release
-from deployer.model import Stage
+from deployer.model import Fetch, Stage
 from deployer.plan import Plan
 from deployer.problems import (
     DeployerError,
+    InputError,
     LockedError,
     PartlyAppliedError,
     Problem,
@@ -21,13 +22,18 @@ from deployer.problems import (
     UnsettledError,
 )
 from deployer.providers import PROVIDERS
+from deployer.providers.dynos import restarting
 from deployer.sight import Sight, look_again
 from deployer.spec import Spec
-from deployer.world import World
+from deployer.world import Rollout, World
 
 if TYPE_CHECKING:
     from deployer.remote.converge import Run
     from deployer.remote.stopping import Stop
+
+
+Failed = Mapping[str, Problem]
+"""Why, by host."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +47,13 @@ class Job:
     proof: bool = True
 
 
+Rest = Callable[[Job, Sight, Sight, Failed, bool], tuple[Failed, Sight]]
+"""What is still done when hosts have failed: who has failed then, and what is seen."""
+
+
 def act(job: Job, sight: Sight, todo: Decided) -> Decided:
     """Run the plan, look again and prove that it is true. Raises for most rows of the exit table."""
-    run = _run(job, sight, todo)
-    after = look_again(sight, job.spec)
-    if run.failed:
-        raise _failure(job, after, sight, todo, run)
+    after = _acted(job, sight, todo, _go_on)
     left = _settled(job, after, todo)
     if job.proof:
         _prove(job, after, left.world)
@@ -54,14 +61,21 @@ def act(job: Job, sight: Sight, todo: Decided) -> Decided:
 
 
 def act_only(job: Job, sight: Sight, todo: Decided) -> Sight:
-    """Run a part of a plan; gives what is seen after it."""
+    """Run a part of a plan; gives what is seen after it. Nothing else is done when a host fails."""
+    return _acted(job, sight, todo, _stay)
+
+
+def _acted(job: Job, sight: Sight, todo: Decided, rest: Rest) -> Sight:
     run = _run(job, sight, todo)
     after = look_again(sight, job.spec)
-    if run.failed and is_of_release(todo.world, run):
-        raise failed_release(after, sight, todo.world, run, job.tell)
-    if run.failed:
-        left = job.decided(_without(after, sight, frozenset()))
-        raise PartlyAppliedError(run.failed.values(), left.plan)
+    if is_of_release(todo.world, run):
+        raise failed_release(after, sight, todo.world, run, job.spec.fleet, job.tell)
+    failed = {**after.missed, **run.failed}
+    if run.stopped:
+        raise _stopped(job.stop.why, failed)
+    if failed:
+        is_refused = run.stage == Stage.ROUTE and bool(run.addresses)
+        raise _partly(job, sight, *rest(job, after, sight, failed, is_refused))
     return after
 
 
@@ -69,23 +83,25 @@ def _run(job: Job, sight: Sight, todo: Decided) -> Run:
     from deployer.remote.converge import converge
 
     run = converge(sight.links, todo.plan, job.tell, (todo.world.config or {}).values(), job.stop)
-    if run.stopped:
-        raise _stopped(job.stop.why or "")
     run.event("look", say="look again")
     return run
 
 
-def _stopped(why: str) -> DeployerError:
+def _stopped(why: str | None, failed: Mapping[str, Problem]) -> DeployerError:
+    """What failed before is told too."""
+    hint = "what is left is the next plan: deploy plan"
     if why != "interrupted":
-        return LockedError(Problem(why, hint="what is left is the next plan: deploy plan"))
+        return LockedError((*failed.values(), Problem(why or "the lock is held no longer", hint=hint)))
     summary = "interrupted; the step that was running is finished, and the lock is free"
-    return StoppedError(Problem(summary, hint="what is left is the next plan: deploy plan"))
+    return StoppedError((*failed.values(), Problem(summary, hint=hint)))
 
 
 def _settled(job: Job, after: Sight, todo: Decided) -> Decided:
     """The next plan, which must be empty; and what this one promised must be what is read back."""
     left = job.decided(after)
-    promised = planner.plan(replace(todo.world, facts=after.facts, hosts=after.hosts), PROVIDERS)
+    end = Rollout(routes=todo.world.rollout.routes)
+    world = replace(todo.world, facts=after.facts, hosts=after.hosts, rollout=end)
+    promised = planner.plan(world, PROVIDERS)
     plan = promised if left.plan.empty else left.plan
     if not plan.empty:
         raise UnsettledError(_unsettled(plan))
@@ -110,53 +126,68 @@ def _prove(job: Job, sight: Sight, world: World) -> None:
     if not world.seats:
         return
     proof = proving.prove(sight.links, world, job.tell)
-    proving.keep(sight.links, world, proof)
-    if not proof.ok:
-        raise UnsettledError(proof.problems)
+    if problems := (*proof.problems, *proving.keep(sight.links, world, proof)):
+        raise UnsettledError(problems)
 
 
-def _failure(job: Job, after: Sight, before: Sight, todo: Decided, run: Run) -> DeployerError:
-    """A release that did not come up is undone; a host that failed ends only what depends on it."""
-    if is_of_release(todo.world, run):
-        return failed_release(after, before, todo.world, run, job.tell)
-    failed, now = _go_on(job, after, before, dict(run.failed))
+def _partly(job: Job, before: Sight, failed: Failed, now: Sight) -> DeployerError:
+    """The remainder goes with it, as the plan that it is."""
     problems = tuple(failed[name] for name in sorted(failed))
-    left = job.decided(replace(now, lost=frozenset())).plan
-    if failed.keys() < before.facts.keys():
-        return PartlyAppliedError(problems, left)
-    return DeployerError(problems)
+    if failed.keys() >= before.facts.keys():
+        return DeployerError(problems)
+    try:
+        return PartlyAppliedError(problems, job.decided(replace(now, lost=frozenset())).plan)
+    except InputError as error:  # what is left has no plan as it stands; that comes after why
+        return PartlyAppliedError((*problems, *error.problems))
 
 
-def _go_on(
-    job: Job, after: Sight, before: Sight, failed: dict[str, Problem]
-) -> tuple[dict[str, Problem], Sight]:
+def _stay(_job: Job, after: Sight, before: Sight, failed: Failed, _refused: bool) -> tuple[Failed, Sight]:
+    return failed, _without(after, before, failed)
+
+
+def _go_on(job: Job, after: Sight, before: Sight, failed: Failed, refused: bool) -> tuple[Failed, Sight]:
     """All that can be done without the hosts that failed, until no other one fails."""
     while True:
-        now = _without(after, before, frozenset(failed))
-        todo = job.decided(now)
-        plan = _bearable(todo)
+        now = _without(after, before, failed)
+        try:
+            todo = job.decided(now)
+        except InputError:  # there is no way without them: the remainder says so
+            return failed, now
+        plan = bearable(todo, refused)
         if plan.empty or now.lost >= before.facts.keys():
             return failed, now
         run = _run(job, now, replace(todo, plan=plan))
         after = look_again(before, job.spec)
-        if not run.failed.keys() - failed.keys():
-            return failed, _without(after, before, frozenset(failed))
-        failed |= run.failed
+        if is_of_release(todo.world, run):
+            raise failed_release(after, before, todo.world, run, job.spec.fleet, job.tell)
+        known, failed = failed, {**after.missed, **run.failed, **failed}
+        if run.stopped:
+            raise _stopped(job.stop.why, failed)
+        if failed.keys() == known.keys():
+            return failed, _without(after, before, failed)
 
 
-def _without(after: Sight, before: Sight, lost: frozenset[str]) -> Sight:
+def _without(after: Sight, before: Sight, failed: Failed) -> Sight:
     """Of a host that does not answer, what was seen of it last."""
-    return replace(before, facts={**before.facts, **after.facts}, lost=lost)
+    return replace(before, facts={**before.facts, **after.facts}, lost=frozenset(failed))
 
 
-def _bearable(todo: Decided) -> Plan:
-    """Without a router that may still serve, what it serves stays; without all dynos of a type all stays."""
-    world = todo.world
+def bearable(todo: Decided, refused: bool = False) -> Plan:
+    """What can be done while hosts are lost, and does no harm; `refused` says that a router took no new file.
+
+    Nothing is fetched from a lost host. Nothing switches where all dynos of a type are on lost hosts, or
+    where dynos would have to go that a lost router may still hand requests to.
+    """
+    world, plan = todo.world, todo.plan
     if not world.lost:
-        return todo.plan
-    alive = {seat.type for seat in world.seats if seat.host not in world.lost}
-    if {seat.type for seat in world.seats} - alive:
-        return todo.plan.until(Stage.LOGS)
-    if any("router" in host.roles for host in world.hosts if host.name in world.lost):
-        return todo.plan.before(Stage.RETIRE)
-    return todo.plan
+        return plan
+    fetches = (s.act for c in plan.changes for s in c.steps if isinstance(s.act, Fetch))
+    if any(act.source in world.lost for act in fetches):
+        return plan.until(Stage.BUILD)
+    if {seat.type for seat in world.seats} - {s.type for s in world.seats if s.host not in world.lost}:
+        return plan.until(Stage.LOGS)
+    if not any("router" in host.roles for host in world.hosts if host.name in world.lost):
+        return plan.before(Stage.ROUTE) if refused else plan
+    if len(world.rollout.waves) > 1 or restarting(world):
+        return plan.until(Stage.LOGS)
+    return plan.before(Stage.ROUTE if refused else Stage.RETIRE)

@@ -16,7 +16,7 @@ from deployer.decision import Decided, decide, gone
 from deployer.events import Tell
 from deployer.model import Sh, Stage, Step
 from deployer.plan import Change, Plan
-from deployer.problems import DeployerError, StalePlanError
+from deployer.problems import DeployerError, StalePlanError, UnreachableError
 from deployer.providers import PROVIDERS
 from deployer.releases import APPS
 from deployer.sight import Sight, look_again
@@ -139,6 +139,8 @@ def _decided_anew(
 ) -> tuple[Sight, Decided]:
     """Under the lock. Raises StalePlanError naming what moved; of a fresh host nothing was known."""
     now = look_again(sight, spec)
+    if now.missed:
+        raise UnreachableError(now.missed.values())
     todo = decided(now)
     was_fresh = any(not facts.python for facts in sight.facts.values())
     if not was_fresh and (problems := stale.moved(order.agreed.as_dict(), todo.plan)):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from deployer import placement, planner, releases, rollout
 from deployer.events import Tell
 from deployer.facts import Facts
+from deployer.fleet import Fleet
 from deployer.fleet import Rollout as Limits
 from deployer.model import Stage, Text
 from deployer.plan import Plan
@@ -16,31 +17,33 @@ from deployer.problems import DeployerError, Problem, ReleaseFailedError
 from deployer.providers import PROVIDERS
 from deployer.providers.dynos import is_up
 from deployer.sight import Sight, secret
-from deployer.world import Release, World
+from deployer.world import Release, Seat, World
 
 if TYPE_CHECKING:
     from deployer.remote.converge import Run
 
-DECISIVE = (Stage.BUILD, Stage.RELEASE, Stage.START, Stage.WATCH)
-"""Where it is the release that fails, and not a host or its network."""
+DECISIVE = {Stage.BUILD: "slug", Stage.RELEASE: "task", Stage.START: "lxc", Stage.WATCH: "release"}
+"""Whose step at which stage speaks for the release, and not for its host or network."""
 UNDONE_BY = ("release", "slug", "lxc", "nginx", "nftables")
 LAST_LINES = 10
 
 
 def is_of_release(world: World, run: Run) -> bool:
-    """Whether a step that makes or breaks the new release said no; one that is silent or busy did not."""
+    """Whether a step that makes or breaks the new release said no; a host that fell silent did not."""
     is_new = world.release is not None and world.release.outcome == "pending"
-    return is_new and run.stage in DECISIVE and not run.addresses.keys().isdisjoint(run.failed)
+    speaker = DECISIVE.get(run.stage) if run.stage else None
+    return is_new and any(address.split("/")[0] == speaker for address in run.addresses.values())
 
 
-def failed_release(after: Sight, before: Sight, world: World, run: Run, tell: Tell) -> DeployerError:
+def failed_release(
+    after: Sight, before: Sight, world: World, run: Run, fleet: Fleet, tell: Tell
+) -> DeployerError:
     """The error to raise, once what the failed release has begun is undone."""
     problems = tuple(run.failed[name] for name in sorted(run.failed))
     said = _last_words(after, world, run)
     has_begun = world.release is not None and world.release.number in _records(after, world)
-    if has_begun:
-        _restore(after, before, world, tell)
-    return ReleaseFailedError((*problems, *said, _kept(after, world, has_begun)))
+    undone = _restore(after, before, world, fleet, tell) if has_begun else ()
+    return ReleaseFailedError((*problems, *said, *(undone or (_kept(after, world, has_begun),))))
 
 
 def _records(sight: Sight, world: World) -> dict[int, Release]:
@@ -70,24 +73,27 @@ def _silent(facts: Mapping[str, Facts], world: World, run: Run) -> set[str]:
     return down or {seat.name for seat in new}
 
 
-def _restore(sight: Sight, before: Sight, world: World, tell: Tell) -> None:
-    """The release that served goes on alone, and the failed one is recorded as such."""
+def _restore(sight: Sight, before: Sight, world: World, fleet: Fleet, tell: Tell) -> tuple[Problem, ...]:
+    """The release that served goes on alone, and the failed one is recorded so; what went wrong with that."""
     from deployer.remote.converge import converge
 
-    undo = undoing(sight, before, world)
-    converge(sight.links, undo, tell, (world.config or {}).values())
+    old = releases.current(_records(sight, world))
+    env = _env(sight, world, old)
+    secrets = (Text(value, secret=True) for value in releases.read_env(env.reveal()).values()) if env else ()
+    undo = undoing(sight, before, world, env, fleet)
+    run = converge(sight.links, undo, tell, (*(world.config or {}).values(), *secrets))
+    return tuple(run.failed[name] for name in sorted(run.failed))
 
 
-def undoing(sight: Sight, before: Sight, world: World) -> Plan:
-    """From what a failed release has left to the one that served: its dynos, and those that had stopped."""
+def undoing(sight: Sight, before: Sight, world: World, env: Text | None, fleet: Fleet) -> Plan:
+    """From what a failed release has left to the one that served: its dynos, and those that had stopped.
+
+    `env` are the config vars of the old release.
+    """
     records = _records(sight, world)
-    bad = {
-        n: replace(r, outcome="failed")
-        for n, r in records.items()
-        if world.release and n == world.release.number
-    }
+    failed = world.release.number if world.release else 0
+    bad = {n: replace(r, outcome="failed") for n, r in records.items() if n == failed}
     old = releases.current(records)
-    seats = placement.present(world.app, before.facts, old) if old else ()
     still = placement.present(world.app, sight.facts, old) if old else ()
     back = replace(
         world,
@@ -95,14 +101,24 @@ def undoing(sight: Sight, before: Sight, world: World) -> Plan:
         facts=sight.facts,
         release=old,
         records=releases.kept({**records, **bad}, old),
-        seats=tuple(seat for seat in seats if seat.host in sight.facts),
+        seats=_old_seats(sight, before, world, old, fleet) if old else (),
         standing=frozenset(seat.key for seat in still),
         build=None,
-        env=_env(sight, world, old),
+        env=env,
         tasks=(),
     )
-    plan = planner.plan(rollout.rolled(back, Limits(watch=0, drain=world.rollout.drain)), PROVIDERS)
+    limits = Limits(watch=0, drain=world.rollout.drain)
+    plan = planner.plan(rollout.rolled(back, limits), PROVIDERS)
     return replace(plan, changes=tuple(c for c in plan.changes if c.address.split("/")[0] in UNDONE_BY))
+
+
+def _old_seats(sight: Sight, before: Sight, world: World, old: Release, fleet: Fleet) -> tuple[Seat, ...]:
+    """Those that were there before this run, and one for each that an earlier run had stopped already."""
+    seats = [s for s in placement.present(world.app, before.facts, old) if s.host in sight.facts]
+    new = placement.present(world.app, before.facts, world.release)
+    places = {(seat.type, seat.n) for seat in seats}
+    gone = [s for s in new if (s.type, s.n) not in places and s.host in sight.facts]
+    return (*seats, *placement.anew(gone, old, sight.hosts, sight.facts, fleet))
 
 
 def _env(sight: Sight, world: World, old: Release | None) -> Text | None:

@@ -6,7 +6,7 @@ import hashlib
 import ipaddress
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deployer.app import App
@@ -110,6 +110,16 @@ def _seated(app: str, facts: Mapping[str, Facts]) -> Seated:
     for places in found.values():
         places.sort(key=lambda place: -int(place[1]["release"]))
     return found
+
+
+def anew(
+    seats: Iterable[Seat], release: Release, hosts: Iterable[Host], facts: Mapping[str, Facts], fleet: Fleet
+) -> Iterator[Seat]:
+    """The same seats for another release beside these: same hosts, addresses and ports of their own."""
+    rooms = {host.name: _room(host, facts[host.name], fleet) for host in hosts}
+    for seat in seats:
+        address, port = _numbers(None, rooms[seat.host], fleet.dyno_network, bool(seat.host_port))
+        yield replace(seat, release=release.number, address=address, host_port=port)
 
 
 def free(host: Host, facts: Facts) -> int:

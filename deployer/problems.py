@@ -61,7 +61,7 @@ class PartlyAppliedError(DeployerError):
 
     exit_code = 3
 
-    def __init__(self, problems: Iterable[Problem] | Problem | str, left: Any) -> None:
+    def __init__(self, problems: Iterable[Problem] | Problem | str, left: Any = None) -> None:
         super().__init__(problems)
         self.left = left
 

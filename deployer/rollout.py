@@ -31,31 +31,35 @@ class Place:
     def seat(self) -> str:
         return f"{self.host}/{self.key}"
 
+    @property
+    def successor(self) -> tuple[str, int]:
+        """Who takes its place is of the same type and number."""
+        return (self.type, self.n)
+
 
 def schedule(
-    limits: Limits, free: Mapping[str, int], there: Iterable[Place], wanted: Iterable[Place]
+    limits: Limits,
+    free: Mapping[str, int],
+    there: Iterable[Place],
+    wanted: Iterable[Place],
+    lost: frozenset[str] = frozenset(),
 ) -> Rollout:
     """Waves from what is there to what is wanted. A wanted place that is not `up` has to start.
 
-    `free` is memory in MB that no dyno of the host has. Raises InputError for a floor that cannot be kept.
+    `free` is memory in MB that no dyno of the host has. On a host that is `lost` nothing starts or stops, and
+    what routers have there they keep to the end. Raises InputError for a floor that cannot be kept.
     """
-    return _Course(limits, dict(free), list(there), list(wanted)).run()
+    return _Course(limits, dict(free), list(there), list(wanted), lost).run()
 
 
 def rolled(world: World, limits: Limits) -> World:
-    """The world with the waves that lead there from what its facts show. Raises InputError as `schedule`.
-
-    On a host that is lost nothing starts or stops, and only what was up there is still served.
-    """
+    """The world with the waves that lead there from what its facts show. Raises InputError as `schedule`."""
     again = restarting(world)
     there = {place.seat: place for host in world.hosts for place in _there(world, host)}
     wanted = [_place(world, seat) for seat in world.seats]
     places = [replace(place, up=place.seat in there.keys() - again) for place in wanted]
-    stay = {place.seat for place in places if place.up}
-    seen = (p for p in there.values() if p.host not in world.lost or p.seat in stay)
-    asked = (p for p in places if p.host not in world.lost or p.up)
     free = {host.name: placement.free(host, world.facts[host.name]) for host in world.hosts}
-    return replace(world, rollout=schedule(limits, free, seen, asked))
+    return replace(world, rollout=schedule(limits, free, there.values(), places, world.lost))
 
 
 def _place(world: World, seat: Seat) -> Place:
@@ -72,25 +76,34 @@ def _there(world: World, host: Host) -> Iterator[Place]:
 class _Course:
     """Hosts and dynos while the waves go over them."""
 
-    def __init__(self, limits: Limits, free: dict[str, int], there: list[Place], wanted: list[Place]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        free: dict[str, int],
+        there: list[Place],
+        wanted: list[Place],
+        lost: frozenset[str],
+    ) -> None:
         self.limits, self.free = limits, free
         self.there = {place.seat: place for place in there}
-        self.coming = sorted((p for p in wanted if not p.up), key=lambda p: (p.n, p.type))
-        seats = {place.seat for place in wanted}
-        self.leaving = {place.seat: place for place in there if place.seat not in seats}
-        self.serving = {place.route: place.key for place in there if place.route}
+        asked = [place for place in wanted if place.up or place.host not in lost]
+        self.coming = sorted((p for p in asked if not p.up), key=lambda p: (p.n, p.type))
+        seats = {place.seat for place in asked}
+        old = [place for place in there if place.seat not in seats]
+        self.leaving = {place.seat: place for place in old if place.host not in lost}
+        self.stranded = [place for place in old if place.host in lost]
+        self.serving = {place.route: place.key for place in there if place.route and place.up}
         self.out: set[str] = set()
-        self.total = Counter(place.type for place in wanted)
+        self.total = Counter(place.type for place in asked)
         self.before = Counter(place.type for place in there if place.up)
         self.fewest = dict(self.before)
-        self.types = sorted({p.type for p in (*self.coming, *self.leaving.values())})
+        self.types = sorted({p.type for p in (*self.coming, *old)})
         self.waves: list[Wave] = []
 
     def run(self) -> Rollout:
         while self.coming:
             self._wave()
-        if self.leaving:
-            self._end()
+        self._end()
         capacity = {t: Capacity(self.before[t], self._fewest(t), self.total[t]) for t in self.types}
         return Rollout(tuple(self.waves), dict(self.serving), capacity, self.limits.watch, self.limits.drain)
 
@@ -98,51 +111,52 @@ class _Course:
         return min(self.fewest.get(kind, 0), self.total[kind])
 
     def _wave(self) -> None:
+        """Start what has room; else have routers leave what must start again, or stop what must make room."""
         batch = self._batch()
         for place in batch:
             self._start(place)
         out = [] if batch else self._taken_out()
         stop = self._replaced(batch) if batch or out else self._victims()
-        if not (batch or out or stop):
-            raise InputError(self._stuck())
-        self._close(batch, stop, out)
+        self._leave(stop, out)
+        self.waves.append(Wave(_seats(batch), dict(self.serving), _seats(stop)))
 
     def _replaced(self, batch: Iterable[Place]) -> list[Place]:
-        started = {(place.type, place.n) for place in batch}
-        return [place for place in self.leaving.values() if (place.type, place.n) in started]
+        started = {place.successor for place in batch}
+        return [place for place in self.leaving.values() if place.successor in started]
 
     def _end(self) -> None:
         """What nothing takes the place of goes with the last wave."""
-        last = self.waves.pop() if self.waves else Wave()
-        self._close((), list(self.leaving.values()), ())
-        end = self.waves.pop()
-        self.waves.append(Wave(last.start, end.routes, last.stop | end.stop))
+        stop = list(self.leaving.values())
+        self._leave(stop, self.stranded)
+        if stop or self.waves:
+            last = self.waves.pop() if self.waves else Wave()
+            self.waves.append(Wave(last.start, dict(self.serving), last.stop | _seats(stop)))
 
-    def _close(self, batch: Iterable[Place], stop: Iterable[Place], out: Iterable[Place]) -> None:
-        """Routers leave what is to stop or to start again; then it stops."""
-        stop = list(stop)
+    def _leave(self, stop: Iterable[Place], out: Iterable[Place]) -> None:
+        """Routers leave both; those to stop make room."""
         for place in (*stop, *out):
             self.serving.pop(place.route, None)
-        self.out |= {place.seat for place in out}
+        self.out |= _seats(out)
         for place in stop:
             del self.leaving[place.seat], self.there[place.seat]
             self.free[place.host] += place.memory
         for kind in self.fewest:
             self.fewest[kind] = min(self.fewest[kind], self._healthy(kind))
-        keys = (frozenset(place.key for place in places) for places in (batch, stop))
-        starts, stops = keys
-        self.waves.append(Wave(starts, dict(self.serving), stops))
 
     def _batch(self) -> list[Place]:
         """Those whose turn it is and for which there is room; who is up is taken out first."""
         batch: list[Place] = []
         for place in self.coming:
-            most = self.limits.batch and share(self.limits.batch, self.total[place.type])
-            has_turn = not most or sum(p.type == place.type for p in batch) < most
-            if has_turn and self._needs(place) <= self.free[place.host] and not self._is_up(place):
+            has_room = self._needs(place) <= self.free[place.host]
+            if has_room and not self._is_up(place) and self._has_turn(place, batch):
                 self.free[place.host] -= self._needs(place)
                 batch.append(place)
         return batch
+
+    def _has_turn(self, place: Place, batch: list[Place]) -> bool:
+        if self.limits.batch is None:
+            return True
+        return sum(p.type == place.type for p in batch) < share(self.limits.batch, self.total[place.type])
 
     def _needs(self, place: Place) -> int:
         before = self.there.get(place.seat)
@@ -164,54 +178,62 @@ class _Course:
 
     def _taken_out(self) -> list[Place]:
         """Dynos that must start again, as many as may be missed at once."""
+        up = [self.there[place.seat] for place in self.coming if self._is_up(place)]
         out: list[Place] = []
-        for place in self.coming:
-            if self._is_up(place) and self._can_miss(self.there[place.seat], out):
-                out.append(self.there[place.seat])
+        for place in up:
+            if self._has_turn(place, out) and self._can_miss(place, out):
+                out.append(place)
+        if up and not out:
+            raise InputError(self._too_few(up[0]))
         return out
 
     def _victims(self) -> list[Place]:
         """Old dynos that must stop before new ones have room: for one of those on each host."""
+        first = {place.host: place for place in reversed(self.coming)}
+        lack = {host: self._needs(place) - self.free[host] for host, place in first.items()}
+        old = sorted((p for p in self.leaving.values() if p.host in first), key=self._cost)
         chosen: list[Place] = []
-        for host in sorted({place.host for place in self.coming}):
-            first = next(place for place in self.coming if place.host == host)
-            lack = self._needs(first) - self.free[host]
-            for place in sorted((p for p in self.leaving.values() if p.host == host), key=self._cost):
-                if lack > 0 and self._can_miss(place, chosen):
-                    chosen.append(place)
-                    lack -= place.memory
+        for place in old:
+            if lack[place.host] > 0 and self._can_miss(place, chosen):
+                chosen.append(place)
+                lack[place.host] -= place.memory
+        if not chosen:
+            raise InputError(self._too_few(old[0]) if old else self._stuck())
         return chosen
 
     def _cost(self, place: Place) -> tuple[bool, bool, int, str]:
         """Who is down goes first, then who has no successor, then of the type that has most to spare."""
-        has_successor = any((p.type, p.n) == (place.type, place.n) for p in self.coming)
+        has_successor = any(p.successor == place.successor for p in self.coming)
         return (place.up, has_successor, -self._healthy(place.type), place.key)
 
     def _can_miss(self, place: Place, gone: list[Place]) -> bool:
         """Without a floor half of a type may be missed, or one if nothing else helps."""
+        left = self._healthy(place.type) - sum(p.up and p.type == place.type for p in gone) - 1
         if not place.up:
             return True
-        left = self._healthy(place.type) - sum(p.up and p.type == place.type for p in gone) - 1
         if self.limits.floor is None:
             return not gone or left >= self.total[place.type] // 2
-        least = min(share(self.limits.floor, self.total[place.type]), self.before[place.type])
-        if not gone and left < least:
-            raise InputError(self._too_few(place, left, least))
-        return left >= least
+        return left >= self._floor(place.type)
+
+    def _floor(self, kind: str) -> int:
+        return min(share(self.limits.floor or 0, self.total[kind]), self.before[kind])
 
     def _stuck(self) -> Problem:
         names = ", ".join(f"{place.type}.{place.n} on {place.host}" for place in self.coming)
         hint = "give the host more memory in `capacity`, or choose a smaller size in `formation`"
         return Problem(f"there is no order in which {names} would have room", hint=hint)
 
-    def _too_few(self, place: Place, left: int, least: int) -> Problem:
+    def _too_few(self, place: Place) -> Problem:
         room = ", ".join(f"{host} has {max(mb, 0)} MB left" for host, mb in sorted(self.free.items()))
-        what = (
-            f"{place.type}.{place.n} must stop on {place.host} before another can start, which leaves {left}"
-        )
+        left = self._healthy(place.type) - 1
+        what = f"{place.type}.{place.n} must stop on {place.host} before another can start"
         return Problem(
-            f"{place.type} cannot keep {least} healthy dynos: {what}",
+            f"{place.type} cannot keep {self._floor(place.type)} healthy dynos: {what}, which leaves {left}",
             Where("fleet.json", pointer="/rollout/floor"),
             room,
             "lower `rollout.floor`, add a host or memory, or choose a smaller size in `formation`",
         )
+
+
+def _seats(places: Iterable[Place]) -> frozenset[str]:
+    return frozenset(place.seat for place in places)

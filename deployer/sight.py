@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from deployer import planner, releases, rollback
@@ -28,6 +28,8 @@ class Sight:
     notes: tuple[str, ...] = ()
     lost: frozenset[str] = frozenset()
     """Hosts that failed meanwhile: their facts are from before."""
+    missed: Mapping[str, Problem] = field(default_factory=dict)
+    """Hosts that did not answer a further look, and why."""
 
 
 def look(spec: Spec, without: tuple[str, ...] = ()) -> Sight:
@@ -88,11 +90,13 @@ def _named(problem: Problem) -> Problem:
 
 
 def look_again(sight: Sight, spec: Spec) -> Sight:
-    """The same hosts over the same connections, as they are now."""
+    """The same hosts over the same connections, as they are now; `missed` are those that no longer answer."""
     from deployer.remote.observe import observe
 
     seen = observe(sight.links, probe(spec))
-    return replace(sight, facts=seen.facts, hosts=tuple(h for h in sight.hosts if h.name in seen.facts))
+    missed = {h.name: seen.lost[h.name] for h in sight.hosts if h.name in seen.lost}
+    there = tuple(h for h in sight.hosts if h.name in seen.facts)
+    return replace(sight, facts=seen.facts, hosts=there, missed=missed)
 
 
 def secret(sight: Sight, path: str) -> Text | None:

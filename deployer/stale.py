@@ -70,7 +70,8 @@ def _files(saved: Mapping[str, Any], now: Mapping[str, Any], pairs: tuple[Pair, 
     names = [("release", [saved["release"]], [now["release"]]), ("hosts", saved["hosts"], now["hosts"])]
     led = [f"{what}: {', '.join(a)} → {', '.join(b)}" for what, a, b in names if a != b]
     wanted = [f"{_any(p)['address']}: {said}" for p in pairs if (said := _otherwise(p))]
-    summary = "the files or the flags have changed since the plan was made; what the hosts hold has not"
+    what = "the files, the flags or the room on the hosts"
+    summary = f"{what} have changed since the plan was made; what the app has there has not"
     more = [f"and {len(wanted) - SHOWN} more"] if len(wanted) > SHOWN else []
     return Problem(summary, detail="\n".join((*led, *wanted[:SHOWN], *more)), hint=HINT)
 

@@ -105,7 +105,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Wave:
-    """One step of a rollout: dynos to start, what the routers serve then, dynos to stop after that."""
+    """One step of a rollout: dynos to start, what the routers serve then, dynos to stop after that.
+
+    Dynos are `host/key`: one that moves has the same key on two hosts.
+    """
 
     start: frozenset[str] = frozenset()
     routes: Mapping[str, str] = field(default_factory=dict)
@@ -126,12 +129,13 @@ class Rollout:
     drain: int = 0
     """Seconds that a dyno which routers have left may go on with what it has begun."""
 
-    def starts_in(self, key: str) -> int:
-        return next((i for i, wave in enumerate(self.waves) if key in wave.start), 0)
+    def starts_in(self, host: str, key: str) -> int:
+        """The wave of START; 0 also for what is in none."""
+        return next((i for i, wave in enumerate(self.waves) if f"{host}/{key}" in wave.start), 0)
 
-    def stops_in(self, key: str) -> int:
+    def stops_in(self, host: str, key: str) -> int:
         """The wave of RETIRE: 0, the end of the run, for the last and for what is in no wave."""
-        return next((i + 1 for i, wave in enumerate(self.waves[:-1]) if key in wave.stop), 0)
+        return next((i + 1 for i, wave in enumerate(self.waves[:-1]) if f"{host}/{key}" in wave.stop), 0)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from deployer.facts import Facts, Probe, read
 from deployer.model import Fetch, Put, Send, Sh, Text, sha
 
 BIN = "/var/lib/deployer/bin"
+GUARDS = "/var/lib/deployer/guard"
 DYNOS, APPS, STACKS = ("/var/lib/deployer/" + name for name in ("dynos", "apps", "stacks"))
 UNITS = "/etc/systemd/system/"
 SITES, WALLS = "/etc/nginx/conf.d/", "/etc/deployer/nftables/"
@@ -184,6 +185,9 @@ class Machine:
                 order = json.loads(stdin.reveal())
                 self.needs(*order["lower"], order["env_file"])
                 self.ran.append(order["command"])
+            case ("python3", script, "disarm") if script.startswith(f"{GUARDS}/"):
+                self.needs_script(script)
+                self.remove(script.removesuffix("/guard.py"))
             case (program, *words) if program.startswith(BIN):
                 self.needs_script(program)
                 self.script(program.removeprefix(f"{BIN}/"), words, stdin)

@@ -150,7 +150,9 @@ def destroy(
     _show(left.plan, began, as_json)
 
 
-def unlock(folder: o.Folder = o.HERE, environment: o.Environment = None) -> None:
+def unlock(
+    folder: o.Folder = o.HERE, environment: o.Environment = None, without: o.Without = None
+) -> None:
     """Take the lock from a holder that is known to be dead, and say whom it was taken from.
 
     Example: deploy unlock
@@ -160,7 +162,7 @@ def unlock(folder: o.Folder = o.HERE, environment: o.Environment = None) -> None
     from deployer.sight import look
     from deployer.views import text
 
-    sight = look(o.known(folder, environment))
+    sight = look(o.known(folder, environment), tuple(without or ()))
     broken = break_lock(sight.links, "unlock")
     for name, held in sorted(broken.items()):
         words = f"{held['doing']}, held for {span(held['age'])}"
@@ -177,7 +179,8 @@ def _remainder(began: float, as_json: bool) -> Iterator[None]:
     try:
         yield
     except PartlyAppliedError as error:
-        _show(error.left, began, as_json)
+        if error.left:
+            _show(error.left, began, as_json)
         raise
 
 

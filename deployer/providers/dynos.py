@@ -61,8 +61,8 @@ class Dyno:
     place: Text
     env: Text
     wave: int = 0
-    watch: tuple[str, ...] = ()
-    """Seconds and keys for dyno-watch: all dynos of the host that start in this wave; empty for none."""
+    drain: int = 0
+    """Seconds to end its requests before it starts again."""
 
     @property
     def key(self) -> str:
@@ -143,15 +143,6 @@ def wanted(world: World, seat: Seat) -> Dyno:
         dyno.settings(world, seat),
         dyno.place(world, seat),
         world.env,
-        world.rollout.starts_in(seat.key),
-        _watched(world, seat),
+        world.rollout.starts_in(seat.host, seat.key),
+        world.rollout.drain if seat.port else 0,
     )
-
-
-def _watched(world: World, seat: Seat) -> tuple[str, ...]:
-    """Only a release that is not live yet can give way to the one before it."""
-    if world.release is None or world.release.outcome != "pending":
-        return ()
-    wave = world.rollout.starts_in(seat.key)
-    keys = (s.key for s in world.seats_on(seat.host) if world.rollout.starts_in(s.key) == wave)
-    return (str(world.rollout.watch), *keys)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
-from deployer.model import Step, Text
+from deployer.model import Sh, Stage, Step, Text
 from deployer.providers import parts
 from deployer.providers.base import About, packaged, plain_cause
 from deployer.spec import Spec
 from deployer.world import World
 
 BIN = "/var/lib/deployer/bin"
+GUARDS = "/var/lib/deployer/guard"
+"""A folder for each guarded change (remote/guard.py) that nobody has confirmed yet."""
 EVERYWHERE = ("python3", "openssl", "zstd", "nftables", "rsyslog", "rsyslog-relp", "iproute2")
 PACKAGES = {
     "router": ("nginx-light",),
@@ -43,7 +46,20 @@ SCRIPTS = {
     "wall-take": "nftables.take.sh",
 }
 ROLLOUT_SCRIPTS = {"dyno-drain": "lxc.dyno-drain.sh", "dyno-watch": "lxc.dyno-watch.py"}
+_UNCONFIRMED = "a change to the connection that nobody has confirmed"
+_GUARD = (
+    "What the connection hangs on changes under a guard, which puts it back unless a new connection "
+    "confirms it. An apply that was cut off leaves one; the next apply, which got in, ends it."
+)
 SOURCED = {"dyno.sh": "lxc.dyno.sh", "dyno.conf": "lxc.dyno.conf"}
+
+
+@dataclass(frozen=True)
+class GuardSeen:
+    """What an apply that was cut off left behind; one that is `armed` would put its files back."""
+
+    key: str
+    armed: bool
 
 
 class HostProvider:
@@ -61,24 +77,52 @@ class HostProvider:
 
     def probe(self, app: str) -> Probe:
         names = {*EVERYWHERE, *(p for row in PACKAGES.values() for p in row), "apparmor"}
-        return Probe(files=frozenset({f"{BIN}/*"}), packages=frozenset(names))
+        return Probe(
+            files=frozenset({f"{BIN}/*", f"{GUARDS}/*/guard.json", f"{GUARDS}/*/restored"}),
+            folders=frozenset({f"{GUARDS}/*"}),
+            packages=frozenset(names),
+        )
 
     def observe(self, app: str, facts: Facts) -> Iterator[Any]:
         yield from parts.see_packages(facts, facts.packages)
         yield from parts.see_files(facts, (f"{BIN}/",))
+        yield from _guards(facts)
 
     def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
         """Packages and scripts serve every app of a host, so no app's plan removes one."""
+        if isinstance(have, GuardSeen):
+            return _disarm(have)
         return parts.converge(want, have, differs) if want else ()
 
     def cause(self, world: World, want: Any, have: Any, differs: frozenset[str]) -> str:
+        if isinstance(have, GuardSeen):
+            return _UNCONFIRMED if have.armed else "what is left of a change to the connection"
         return plain_cause(want, have, differs)
 
     def about(self, spec: Spec, host: Host, key: str) -> About:
+        if key.startswith("guard:"):
+            token = key.removeprefix("guard:")
+            return About((), (f"{GUARDS}/{token}/", f"deployer.guard-{token}.timer"), _GUARD)
         rule = (
             "A host holds the packages of its roles and the scripts of the steps; no app's plan removes them."
         )
         return parts.about(spec, host, key, rule)
+
+
+def _guards(facts: Facts) -> Iterator[GuardSeen]:
+    for folder in sorted(path for path in facts.folders if path.startswith(f"{GUARDS}/")):
+        armed = f"{folder}/guard.json" in facts.files and f"{folder}/restored" not in facts.files
+        yield GuardSeen(f"guard:{folder.removeprefix(f'{GUARDS}/')}", armed)
+
+
+def _disarm(have: GuardSeen) -> Iterator[Step]:
+    """The connection that this runs over is newer than the change: that it came about is the proof."""
+    folder = f"{GUARDS}/{have.key.removeprefix('guard:')}"
+    if have.armed:
+        disarm = Sh(("python3", f"{folder}/guard.py", "disarm"))
+        yield Step(Stage.PREPARE, "disarm the guard that was left behind", disarm)
+    else:
+        yield parts.remove(folder, Stage.PREPARE)
 
 
 def packages(host: Host, facts: Facts) -> set[str]:

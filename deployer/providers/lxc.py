@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from deployer.diff import Sealed
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
 from deployer.model import Act, Guard, Put, Sh, Stage, Step, Text
@@ -24,6 +25,12 @@ _DYNO = (
     "As many dynos of a type run as its quantity says (in fleet.json, else in app.json), all of the current "
     "release; who runs well stays where it is. It is up when it runs what its files say and, of web, answers."
 )
+_NETWORK_AGAIN = """
+systemctl daemon-reload
+[ ! -e "$1" ] || exec systemctl restart deployer.network.service
+[ ! -e /sys/class/net/deployer0 ] || exec ip address flush dev deployer0
+"""
+"""Without a unit only the address goes, which may keep SSH out: dynos may hang on the bridge."""
 _OLD = "one of an older release goes in any case"
 
 
@@ -41,7 +48,7 @@ class LxcProvider:
             if key not in stay:
                 place = world.facts[host.name].document(f"{DYNOS}/{key}/dyno.json")
                 drain = world.rollout.drain if place.get("port") else 0
-                yield Leaving(key, world.rollout.stops_in(key), drain)
+                yield Leaving(key, world.rollout.stops_in(host.name, key), drain)
 
     def probe(self, app: str) -> Probe:
         names = ("config", "command", "dyno.env", "dyno.json")
@@ -93,7 +100,7 @@ def _network(world: World) -> Iterator[Any]:
     said = "let systemd read its units again"
     yield parts.File(UNIT, Text(render("lxc.dyno.service.j2")), after=reload, say_after=said)
     restart = (*reload, Sh(("systemctl", "restart", "deployer.network.service")))
-    guard = Guard((NETWORK_UNIT,), (("ip", "link", "delete", "deployer0"), *(act.argv for act in restart)))
+    guard = Guard((NETWORK_UNIT,), (("sh", "-c", _NETWORK_AGAIN, "sh", NETWORK_UNIT),))
     said = "set the dyno network up"
     yield parts.File(NETWORK_UNIT, Text(text), after=restart, say_after=said, guard=guard)
     yield parts.Unit("deployer.network.service")
@@ -110,8 +117,9 @@ def _start(want: Dyno, have: DynoSeen | None, differs: frozenset[str]) -> Iterat
             yield Step(Stage.START, say, act, wave=want.wave)
     if have is None or differs & RESTART:
         act = Sh(("systemctl", "restart", unit), timeout=150)
+        if have and isinstance(have.running, Sealed) and want.drain:
+            yield _drain(Stage.START, want)
         yield Step(Stage.START, f"start {want.seat.name} and wait until it is up", act, wave=want.wave)
-        yield from _watch(want)
 
 
 def _files(want: Dyno) -> Iterator[tuple[str, Act, str]]:
@@ -126,20 +134,15 @@ def _files(want: Dyno) -> Iterator[tuple[str, Act, str]]:
         yield f"write {name} of {want.seat.name}", Put(f"{DYNOS}/{want.key}/{name}", content, mode), field
 
 
-def _watch(want: Dyno) -> Iterator[Step]:
-    if want.watch:
-        seconds, *keys = want.watch
-        act = Sh((f"{BIN}/dyno-watch", seconds, *keys), timeout=int(seconds) + 60)
-        names = ", ".join(".".join(key.split(".")[1:3]) for key in keys)
-        say = f"watch {names} for {seconds} s"
-        yield Step(Stage.WATCH, say, act, once=True, wave=want.wave)
+def _drain(stage: Stage, want: Dyno | Leaving) -> Step:
+    act = Sh((f"{BIN}/dyno-drain", want.key, str(want.drain)), timeout=want.drain + 60)
+    return Step(stage, f"let {want.key} end its requests", act, wave=want.wave)
 
 
 def _stop(want: Leaving) -> Iterator[Step]:
     unit = f"deployer.dyno@{want.key}.service"
     if want.drain:
-        drain = Sh((f"{BIN}/dyno-drain", want.key, str(want.drain)), timeout=want.drain + 60)
-        yield Step(Stage.RETIRE, f"let {want.key} end its requests", drain, wave=want.wave)
+        yield _drain(Stage.RETIRE, want)
     stop = Sh(("systemctl", "disable", "--now", unit), timeout=120)
     yield Step(Stage.RETIRE, f"stop {want.key}", stop, wave=want.wave)
     clear = Sh(("sh", "-c", 'systemctl reset-failed "$1" 2>/dev/null || true', "sh", unit))

@@ -36,6 +36,8 @@ class MeshSeen:
     upstreams: Mapping[str, str]
     config: str | None
     loaded: str | None
+    waves: int = 0
+    """How often it is another one on the way there: dynos that start again leave the routers first."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Mesh:
     """The file in each wave of a rollout but the last."""
 
     def expect(self) -> MeshSeen:
-        return MeshSeen(self.key, self.upstreams, self.config.sha, self.config.sha)
+        waves = sum(text.sha != self.config.sha for text in self.before)
+        return MeshSeen(self.key, self.upstreams, self.config.sha, self.config.sha, waves)
 
 
 class NginxProvider:
@@ -82,7 +85,7 @@ class NginxProvider:
 
     def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
         if isinstance(want, Mesh):
-            return _take(want, have.config if have else None)
+            return _take(want, have.config if have and have.config == have.loaded else None)
         if isinstance(have, MeshSeen):
             return _remove(have.key)
         return parts.converge(want, have, differs) if want else ()
@@ -93,6 +96,8 @@ class NginxProvider:
                 return "the running nginx has not taken the file in"
             if "upstreams" in differs:
                 return "other dynos to serve"
+            if "waves" in differs:
+                return "dynos start again"
             return "its definition changed" if "loaded" in differs else "changed on the host"
         return plain_cause(want, have, differs)
 
@@ -135,7 +140,7 @@ def _loaded(facts: Facts, path: str) -> str | None:
 
 
 def _take(want: Mesh, loaded: str | None) -> Iterator[Step]:
-    """One reload for each wave that changes something; `loaded` is the digest of the file that is there."""
+    """One reload for each wave that changes something; `loaded` is what both the file and nginx hold now."""
     path, last = SITE.format(want.key), len(want.before)
     for wave, config in enumerate((*want.before, want.config)):
         if config.sha != loaded or wave == last:

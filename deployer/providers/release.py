@@ -10,9 +10,10 @@ from typing import Any
 from deployer.diff import KEPT, Sealed
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
-from deployer.model import Put, Stage, Step, Text
+from deployer.model import Put, Sh, Stage, Step, Text
 from deployer.providers import parts
 from deployer.providers.base import About, Line, given, plain_cause, roles, scale
+from deployer.providers.host import BIN
 from deployer.releases import APPS, keys_path
 from deployer.spec import Spec
 from deployer.world import Release, World, read_release
@@ -89,6 +90,9 @@ class Record:
     """None for an old release: its values are kept as they are."""
     sealed: bool = False
     """Whether the seal is known already: digests under a fresh one would differ from plan to plan."""
+    watch: tuple[tuple[str, ...], ...] = ()
+    """In each wave, the dynos of this host to be watched."""
+    seconds: int = 0
 
     @property
     def key(self) -> str:
@@ -99,6 +103,16 @@ class Record:
         env = Sealed(self.env.sha) if self.env else KEPT
         config = {name: Sealed(digest, digest if self.sealed else "set") for name, digest in r.config.items()}
         return RecordSeen(self.key, self.app, r.slug, r.stack, r.processes, config, _lasting(r).outcome, env)
+
+
+def _watched(world: World, host: Host) -> tuple[tuple[str, ...], ...]:
+    """Also those that a run which died has started: it did not come to the end of its watch."""
+    seats = world.seats_on(host.name)
+    waves = range(max(len(world.rollout.waves), 1))
+    return tuple(
+        tuple(seat.key for seat in seats if world.rollout.starts_in(host.name, seat.key) == wave)
+        for wave in waves
+    )
 
 
 def _lasting(release: Release) -> Release:
@@ -116,7 +130,9 @@ class ReleaseProvider:
         yield KeysWanted(world.app, world.keys)
         for record in world.records:
             is_current = world.release is not None and record.number == world.release.number
-            yield Record(world.app, record, world.env if is_current else None, world.sealed)
+            watch = _watched(world, host) if is_current and record.outcome == "pending" else ()
+            env = world.env if is_current else None
+            yield Record(world.app, record, env, world.sealed, watch, world.rollout.watch)
 
     def probe(self, app: str) -> Probe:
         folder = f"{APPS}/{app}"
@@ -185,6 +201,7 @@ def _record(want: Record, have: RecordSeen | None, differs: frozenset[str]) -> I
         yield Step(Stage.SHIP, f"write the config of {want.key}", Put(f"{folder}/env", want.env, 0o600))
     if have is None and want.release.outcome == "pending":
         yield Step(Stage.SHIP, f"begin {want.key}", _put(folder, want.release))
+    yield from _watch(want)
     if have is None or differs - {"env"}:
         done = _lasting(want.release)
         stage = Stage.RETIRE if done.outcome == "succeeded" else Stage.PREPARE
@@ -196,6 +213,14 @@ def _inputs(spec: Spec) -> tuple[Line, ...]:
     commands = (line for kind in spec.app.processes for line in scale(spec, kind) if line[0] == "Procfile")
     env = (("app.json", "/env"),) if spec.app.env else ()
     return (*commands, *env, *given(spec, "config", "stack_updates"))
+
+
+def _watch(want: Record) -> Iterator[Step]:
+    for wave, keys in enumerate(want.watch):
+        if keys:
+            names = ", ".join(".".join(key.split(".")[1:3]) for key in keys)
+            act = Sh((f"{BIN}/dyno-watch", str(want.seconds), *keys), timeout=want.seconds + 60)
+            yield Step(Stage.WATCH, f"watch {names} for {want.seconds} s", act, wave=wave)
 
 
 def _put(folder: str, release: Release) -> Put:

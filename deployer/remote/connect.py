@@ -70,8 +70,7 @@ def connect(hosts: Iterable[Host], keys_file: str | None) -> Links:
     data = [(host.name, _data(host, keys_file)) for host in by_name.values()]
     config = Config(CONNECT_TIMEOUT=CONNECT_SECONDS, FAIL_PERCENT=100, PARALLEL=max(len(data), 1))
     state = State(Inventory((data, {})), config, check_for_changes=False)
-    with gevent.Timeout(CONNECT_SECONDS * 6, False):
-        found = _connect_all(state, by_name)
+    found = _connect_all(state, by_name)
     lost = {name: error for name, error in found.items() if isinstance(error, Problem)}
     opened = {name: remote for name, remote in found.items() if not isinstance(remote, Problem)}
     for remote in opened.values():
@@ -93,7 +92,18 @@ def anew(links: Links, name: str, seconds: float) -> Links | None:
 def _connect_all(state: State, hosts: Mapping[str, Host]) -> dict[str, Any]:
     gates = {host.jump: gevent.lock.BoundedSemaphore(AT_ONCE) for host in hosts.values() if host.jump}
     jobs = {r.name: state.pool.spawn(_open, r, hosts[r.name], gates) for r in state.inventory}
-    return {name: job.get() for name, job in sorted(jobs.items())}
+    gevent.joinall(jobs.values(), timeout=CONNECT_SECONDS * 6)
+    return {n: job.get() if job.ready() else _silent(hosts[n]) for n, job in sorted(jobs.items())}
+
+
+def _silent(host: Host) -> Problem:
+    where = Where(f"{host.name}/{host.address}")
+    said = "nothing came of it within a minute"
+    return Problem(f"{host.name} cannot be reached", where, said, _check(host))
+
+
+def _check(host: Host) -> str:
+    return f"check that it is up: ssh -p {host.port} {host.user}@{host.address}"
 
 
 def _open(remote: Remote, host: Host, gates: Mapping[str, Any]) -> Remote | Problem:
@@ -126,6 +136,11 @@ def _data(host: Host, keys_file: str | None) -> dict[str, Any]:
 
 _HINTS = (
     (
+        "No existing session",
+        "it accepts connections, but its sshd does not answer",
+        "look at the machine's console: it may be out of memory, or its sshd stopped",
+    ),
+    (
         "SSH host key error",
         "the host key has changed",
         "if the machine was reinstalled, remove its old line from known_hosts; else somebody is in between",
@@ -149,5 +164,6 @@ def _why(host: Host, error: ConnectError) -> Problem:
     for mark, what, hint in _HINTS:
         if mark in words:
             return Problem(f"{host.name}: {what}", Where(f"{host.name}/{host.address}"), hint=hint)
-    hint = f"check that it is up: ssh -p {host.port} {host.user}@{host.address}"
-    return Problem(f"{host.name} cannot be reached", Where(f"{host.name}/{host.address}"), words, hint)
+    return Problem(
+        f"{host.name} cannot be reached", Where(f"{host.name}/{host.address}"), words, _check(host)
+    )

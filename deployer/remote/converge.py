@@ -44,6 +44,8 @@ class Run:
     hidden: tuple[Text, ...] = ()
     """What no output may show."""
     stop: Stop = field(default_factory=Stop)
+    lock: str = ""
+    """The id of the lock under which it runs; a build has none."""
     key: Text = field(default_factory=lambda: Text(secrets.token_hex(32), secret=True))
     began: float = field(default_factory=time.monotonic)
     failed: dict[str, Problem] = field(default_factory=dict)
@@ -60,10 +62,18 @@ class Run:
 
 
 def converge(
-    links: Links, plan: Plan, tell: Tell, hidden: Iterable[Text] = (), stop: Stop | None = None
+    links: Links,
+    plan: Plan,
+    tell: Tell,
+    hidden: Iterable[Text] = (),
+    stop: Stop | None = None,
+    lock: str = "",
 ) -> Run:
-    """Run every barrier that has something to do; the first that fails anywhere is the last."""
-    run = Run(links, plan, tell, tuple(hidden), stop or Stop())
+    """Run every barrier that has something to do; the first that fails anywhere is the last.
+
+    With the id of a `lock`, no host begins a step once that lock is gone there: `stop` is asked to end.
+    """
+    run = Run(links, plan, tell, tuple(hidden), stop or Stop(), lock)
     for barrier in plan.barriers():
         work = {host: steps for host in sorted(links.open) if (steps := plan.steps(host, *barrier))}
         if work and _goes_on(run):
@@ -143,8 +153,8 @@ def _guarded(run: Run, host: str, before: Steps, guarded: Steps) -> Problem | No
     if host in run.lost:
         return heard.problem
     if heard.problem or heard.stopped:
-        if heard.begun > len(before):
-            _send(run, host, guarding.undo(guarded, token), stoppable=False)
+        begun, failed = heard.begun - len(before), heard.problem is not None
+        _send(run, host, guarding.cut_short(guarded, token, begun, failed), stoppable=False)
         return heard.problem
     return _confirmed(run, host, guarded, token)
 
@@ -161,13 +171,14 @@ def _confirmed(run: Run, host: str, guarded: Steps, token: str) -> Problem | Non
 
 
 def _send(run: Run, host: str, steps: Steps, links: Links | None = None, stoppable: bool = True) -> Listener:
-    """One runner on the host, heard to its end."""
+    """One runner on the host, heard to its end. What is not `stoppable` runs in any case, and needs no lock."""
     heard = Listener(run, host, steps)
     if not steps:
         return heard
     line = channel.python_line(run.links.hosts[host].user)
     try:
-        told = orders((step for _, step in steps), run.key, run.stop.token if stoppable else "")
+        token, lock = (run.stop.token, run.lock) if stoppable else ("", "")
+        told = orders((step for _, step in steps), run.key, token, lock, alone=run.stage != Stage.BUILD)
         stdin = chain((channel.script("runner.py"),), told)
         client = (links or run.links).client(host)
         ended = channel.execute(client, line, stdin, heard.hear, SILENCE)

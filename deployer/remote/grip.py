@@ -20,6 +20,7 @@ ANSWER = 15
 STEP = 30
 """Seconds more that a host waits for a step of an earlier apply."""
 LET_GO = 10
+REST = "what is left is the next plan"
 
 Record = dict[str, Any]
 """Who holds a lock: `who`, `doing` and `age` in seconds."""
@@ -32,8 +33,8 @@ class Grip:
     host: str
     dial: Callable[[], Any]
     hang_up: Callable[[], None]
-    lost: Callable[[str], None]
-    """Told once, in words, if the lock is lost while it is held."""
+    lost: Callable[[str, str], None]
+    """Told once if the lock is lost while it is held: in words, and what the host said."""
     channel: Any = None
     held: bool = False
     dropped: bool = False
@@ -76,6 +77,7 @@ def let_go(grip: Grip) -> None:
     if grip.channel is not None and grip.thread is not None:
         with suppress(OSError):  # the link broke: over there the lock ends with it
             grip.channel.sendall(b"drop\n")
+            grip.channel.shutdown_write()  # the end is heard even if the word was read ahead with the request
         grip.thread.join(LET_GO)
         grip.channel.close()
 
@@ -102,7 +104,8 @@ def _converse(grip: Grip) -> None:
         end = {}
     grip.answers.put(end)
     if end and grip.held and not grip.dropped and not grip.other:
-        grip.lost(f"the lock of {grip.host} is held no longer: {' '.join(grip.said) or 'its process ended'}")
+        why = f"the lock of {grip.host} is held no longer: its process there ended; {REST}"
+        grip.lost(why, "\n".join(grip.said))
 
 
 def _lines(channel: Any) -> Iterator[bytes]:
@@ -131,7 +134,8 @@ def _hear(grip: Grip, line: bytes) -> None:
     grip.answers.put(answer)
     if "lost" in answer and grip.held and not grip.dropped:
         grip.other = answer["lost"]
-        grip.lost(f"the lock of {grip.host} was taken by {grip.other['who']} ({grip.other['doing']})")
+        whose = f"{grip.other['who']} ({grip.other['doing']})"
+        grip.lost(f"the lock of {grip.host} was taken by {whose}; {REST}", "\n".join(grip.said))
 
 
 def _end(grip: Grip) -> Record:

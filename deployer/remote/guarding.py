@@ -6,6 +6,7 @@ import json
 
 from deployer.model import Guard, Put, Sh, Step, Text
 from deployer.problems import Problem, Where
+from deployer.providers.host import GUARDS
 from deployer.remote import channel
 from deployer.remote.hearing import Steps
 
@@ -13,7 +14,8 @@ SECONDS = 60
 """After which a guarded change that nobody confirmed is put back."""
 REACH_SECONDS = 20
 """For a new connection, within those."""
-HOME = "/var/lib/deployer/guard"
+ARMING = 2
+"""Steps that `armed` puts before the guarded ones."""
 
 
 def parted(steps: Steps) -> tuple[Steps, Steps, Steps]:
@@ -45,9 +47,16 @@ def disarm(steps: Steps, token: str) -> Steps:
     return _ending(steps, token, "disarm", "disarm the guard over a new connection")
 
 
-def undo(steps: Steps, token: str) -> Steps:
-    """For steps that did not all run."""
-    return _ending(steps, token, "undo", "put back what the guard has kept")
+def cut_short(steps: Steps, token: str, begun: int, failed: bool) -> Steps:
+    """For steps that did not all run; `begun` is the last that was, by its number among those `armed`.
+
+    Before the first of the steps themselves nothing was changed, and a guard that could not be armed is gone.
+    """
+    if begun >= ARMING:
+        return _ending(steps, token, "undo", "put back what the guard has kept")
+    if begun < 0 or failed:
+        return ()
+    return _ending(steps, token, "disarm", "disarm the guard: nothing was changed")
 
 
 def unreachable(host: str, address: str, steps: Steps) -> Problem:
@@ -74,4 +83,4 @@ def _ending(steps: Steps, token: str, word: str, say: str) -> Steps:
 
 
 def _script(token: str) -> str:
-    return f"{HOME}/{token}/guard.py"
+    return f"{GUARDS}/{token}/guard.py"

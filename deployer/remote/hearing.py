@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deployer.model import Step
 from deployer.problems import Problem, Where
@@ -35,7 +35,7 @@ class Listener:
         self.words = _secrets(run)
 
     def hear(self, line: str) -> None:
-        i, kind, *rest = json.loads(line)
+        i, kind, *rest = self._event(line) or (max(self.begun, 0), "line", line)
         address, step = self.steps[i]
         said = {"host": self.host, "address": address, "say": step.say}
         match kind:
@@ -48,11 +48,21 @@ class Listener:
                 self._line(rest[0], step.live, said)
                 return
             case "failed":
-                self.problem = self._failure(address, step, rest[0])
+                begun = self.begun == i
+                self.problem = (self._failure if begun else self._refused)(address, step, rest[0])
             case "start":
                 self.tail, self.begun = [], i
         self.at = step if kind == "start" else None
         self.run.event(kind, **said)
+
+    def _event(self, line: str) -> list[Any] | None:
+        """What the runner says; None for what something on the way there says, like a shell's profile."""
+        try:
+            event = json.loads(line)
+            known = isinstance(event[1], str) and 0 <= event[0] < len(self.steps)
+        except (ValueError, TypeError, LookupError):
+            return None
+        return event if known else None
 
     def _line(self, text: str, live: bool, said: dict[str, str]) -> None:
         for word in self.words:
@@ -66,6 +76,13 @@ class Listener:
         hint = "mend what it says, then run deploy apply again: it goes on from here"
         self.run.addresses[self.host] = address
         return Problem(f"{self.host}: could not {step.say}", self._where(address), detail, hint)
+
+    def _refused(self, address: str, step: Step, why: str) -> Problem:
+        """It was not begun: the lock is gone, so no host goes on."""
+        summary = f"{self.host} did not begin to {step.say}: {why}"
+        self.run.stop.ask(f"the lock of {self.host} is held no longer; what is left is the next plan")
+        self.run.stopped = True
+        return Problem(summary, self._where(address), hint="what is left is the next plan: deploy plan")
 
     def end(self, status: int, why: str) -> None:
         """How the runner ended: -1 is a link that broke before it could say."""

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from deployer.durations import span
 from deployer.events import Event, Tell
-from deployer.problems import DeployerError, LockedError, Problem, UnreachableError, Where
+from deployer.problems import DeployerError, LockedError, Problem, StoppedError, UnreachableError, Where
 from deployer.remote import channel
 from deployer.remote.grip import ANSWER, LET_GO, STEP, Grip, Record, at_once, let_go, take
+from deployer.remote.stopping import INTERRUPTED
 
 if TYPE_CHECKING:
     from deployer.remote.connect import Links
@@ -32,8 +33,9 @@ class Stop(Protocol):
     """Who ends a run at its next good moment (`stopping.Stop`)."""
 
     why: str | None
+    detail: str
 
-    def ask(self, why: str) -> None: ...
+    def ask(self, why: str, detail: str = "") -> None: ...
 
 
 def who() -> str:
@@ -49,9 +51,10 @@ def locked(
     The first host alone, then the rest: of two at the same time exactly one wins, and the other lets go of
     all that it has. Tries for `wait` seconds. Tells events "wait", "locked" and "unlocked". If a lock is lost
     on the way, `stop` is asked to end; a broken link is no lost lock and is met by the steps themselves.
-    Raises LockedError naming every holder; DeployerError if a host cannot lock at all; KeyboardInterrupt if
+    Raises LockedError naming every holder; DeployerError if a host cannot lock at all; StoppedError if
     `stop` was asked to end while it waited.
     """
+    patience = LET_GO + 2.0
     began, grips = time.monotonic(), list[Grip]()
     held: float | None = None
     request = {"id": uuid.uuid4().hex, "who": who(), "doing": doing, "seconds": LEASE}
@@ -61,8 +64,11 @@ def locked(
         held = time.monotonic()
         say("locked", "has the lock of " + (", ".join(g.host for g in grips if g.held) or "no host"))
         yield str(request["id"])
+    except KeyboardInterrupt:
+        patience = 0  # this process is about to end, and the locks with it
+        raise
     finally:
-        at_once(let_go, grips, LET_GO + 2)
+        at_once(let_go, grips, patience)
         if held is not None:
             seconds = round(time.monotonic() - held, 2)
             say("unlocked", f"gave up the lock after {span(seconds)}", seconds=seconds)
@@ -95,6 +101,8 @@ def _take(
     ends, silent_until = time.monotonic() + wait, 0.0
     while True:
         _attempt(links, request, grips, say, stop)
+        if stop and stop.why:
+            raise _stopped(stop.why, stop.detail)
         others = {grip.host: grip.other for grip in grips if grip.other}
         if not others:
             return
@@ -108,7 +116,7 @@ def _take(
             say("wait", f"{_waits(others)}; {span(left)} left")
         time.sleep(min(AGAIN, left))
         if stop and stop.why:
-            raise KeyboardInterrupt
+            raise _stopped(stop.why, stop.detail)
 
 
 def _attempt(
@@ -139,7 +147,7 @@ def _grip(links: Links, name: str, request: Mapping[str, Any], stop: Stop | None
         name,
         dial=lambda: channel.converse(client, command, (channel.script("lock.py"), line)),
         hang_up=client.close,
-        lost=stop.ask if stop else lambda why: None,
+        lost=stop.ask if stop else lambda why, detail: None,
     )
 
 
@@ -172,23 +180,28 @@ def _waits(others: Mapping[str, Record]) -> str:
 
 
 def _held(links: Links, name: str, holder: Record) -> Problem:
-    return Problem(
-        f"{holder['who']} holds the lock of {name}, for {span(holder['age'])}, for: {holder['doing']}",
-        _where(links, name),
-        "nothing was changed",
-        "wait for it with --lock-wait 15m, or, if its holder is dead: deploy unlock",
-    )
+    """A step has nobody from whom its lock could be taken: it ends by itself."""
+    summary = f"{holder['who']} holds the lock of {name}, for {span(holder['age'])}, for: {holder['doing']}"
+    dead = "" if holder.get("step") else ", or, if its holder is dead: deploy unlock"
+    return Problem(summary, _where(links, name), hint=f"wait for it with --lock-wait 15m{dead}")
+
+
+def _stopped(why: str, detail: str) -> DeployerError:
+    if why != INTERRUPTED:
+        return LockedError(Problem(why, detail=detail, hint="run the command again"))
+    hint = "deploy plan shows what there is to do"
+    return StoppedError(Problem("interrupted before it had the lock", hint=hint))
 
 
 def _failed(links: Links, grip: Grip) -> Problem:
-    hint = "mend what it says on the host, then run the command again; nothing was changed"
+    hint = "mend what it says on the host, then run the command again"
     return Problem(
         f"the lock of {grip.host} cannot be taken", _where(links, grip.host), "\n".join(grip.said), hint
     )
 
 
 def _silent(links: Links, name: str, why: object) -> Problem:
-    hint = "check the machine and its network, then run the command again"
+    hint = "check the machine and its network, or go on with --without " + name
     return Problem(f"the lock of {name} could not be broken", _where(links, name), str(why), hint)
 
 

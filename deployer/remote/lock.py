@@ -20,6 +20,10 @@ import sys
 import time
 
 PATH = "/run/deployer/lock"
+SIZE = 4096
+"""Bytes of the record, blanks at its end: one page, so that to write it anew takes no space of a full /run."""
+WORDS = 150
+"""Characters of `who` and `doing` that are kept."""
 RUNNER = "/run/deployer/runner"
 """Locked by a runner while it is at its steps; one whose link was cut finishes the step that it is at."""
 AUDIT = "/var/lib/deployer/audit.log"
@@ -57,11 +61,12 @@ def holder():
 
 
 def write(request, since, seconds):
-    record = {k: request[k] for k in ("id", "who", "doing")}
+    """In its place; whoever reads it has the guard too."""
+    record = {k: request[k][:WORDS] for k in ("id", "who", "doing")}
     record.update(since=since, until=clock() + seconds, pid=os.getpid())
-    with open(PATH + ".new", "w") as f:
-        json.dump(record, f)
-    os.replace(PATH + ".new", PATH)
+    with open(os.open(PATH, os.O_RDWR | os.O_CREAT, 0o644), "rb") as f:
+        os.pwrite(f.fileno(), json.dumps(record).encode().ljust(SIZE), 0)
+        os.truncate(f.fileno(), SIZE)
 
 
 def aged(record):
@@ -106,9 +111,19 @@ def broken(request):
     """Whose lock was broken. What is left says who broke it, for the process that held it."""
     with guard():
         other = holder()
-        write(request, clock(), 0)
+        try:
+            write(request, clock(), 0)
+        except OSError as error:
+            tell(sys.stderr, "no word for its holder: %s" % error)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(PATH)
     note("break", request, other)
     return aged(other)
+
+
+def looked():
+    with guard():
+        return aged(holder())
 
 
 def step_ended():
@@ -140,10 +155,17 @@ def obey(request, word):
         if now.get("id") != request["id"]:
             return "lost", now or {"who": "somebody", "doing": "remove " + PATH, "since": clock()}
         if word == "renew":
-            write(request, now["since"], request["seconds"])
+            renew(request, now["since"])
         elif word:
             os.unlink(PATH)
     return word, now
+
+
+def renew(request, since):
+    try:
+        write(request, since, request["seconds"])
+    except OSError as error:  # the lease still has its time, and the next renewal may do
+        tell(sys.stderr, "the lease could not be renewed: %s" % error)
 
 
 def turn(request, word):
@@ -159,7 +181,7 @@ def turn(request, word):
 
 def outlast(request):
     """Wait for a step of an earlier apply to end. The exit status; None if nothing is in the way."""
-    busy = {"who": "a step of an earlier apply", "doing": "finish it", "since": clock()}
+    busy = {"who": "a step of an earlier apply", "doing": "finish it", "since": clock(), "step": True}
     status, told = None, False
     while status is None and not step_ended():
         if not told:
@@ -189,7 +211,7 @@ def hold(request):
 def main(request):
     if request["do"] == "hold":
         return hold(request)
-    say(broken(request) if request["do"] == "break" else aged(holder()))
+    say(broken(request) if request["do"] == "break" else looked())
     return 0
 
 

@@ -15,11 +15,16 @@ SHARE_PORT = 8421
 BLOCK = 1 << 16
 
 
-def orders(steps: Iterable[Step], key: Text, token: str) -> Iterator[bytes]:
-    """What runner.py reads after itself. `key` opens what is shared; the run of `token` can be stopped."""
+def orders(
+    steps: Iterable[Step], key: Text, token: str, lock: str = "", alone: bool = True
+) -> Iterator[bytes]:
+    """What runner.py reads after itself. `key` opens what is shared; the run of `token` can be stopped.
+
+    No step is begun once the lock of id `lock` is gone; "" asks for none. Not `alone` holds up nobody else.
+    """
     acts = [(step.act, *_body(step.act, key)) for step in steps]
-    header = json.dumps({"run": token, "steps": [order(act, size) for act, size, _ in acts]})
-    return chain((header.encode() + b"\n",), *(blocks for _, _, blocks in acts))
+    told = {"run": token, "lock": lock, "alone": alone, "steps": [order(act, size) for act, size, _ in acts]}
+    return chain((json.dumps(told).encode() + b"\n",), *(blocks for _, _, blocks in acts))
 
 
 def order(act: Act, size: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from deployer.events import Event, Tell
-from deployer.problems import Problem, UnsettledError, Where
+from deployer.problems import Problem, Where
 from deployer.proof import ROUNDS, Goal, Seen, orders
 from deployer.releases import APPS
 from deployer.remote import channel
@@ -23,31 +23,26 @@ SECONDS = 120
 """For one attempt on one host, which ends by itself long before."""
 
 
-def prove(links: Links, world: World, tell: Tell, began: float | None = None) -> Proof:
-    """Whether requests reach each web dyno and each dyno's lines arrive; `problems` say what is missing.
-
-    `began` is `time.monotonic()` at the start of the run; without it events count from now.
-    """
+def prove(links: Links, world: World, tell: Tell) -> Proof:
+    """Whether requests reach each web dyno and each dyno's lines arrive; `problems` say what is missing."""
     start = time.monotonic()
-    zero = start if began is None else began
-    tell(Event("proof", say="prove it from end to end", elapsed=start - zero))
+    tell(Event("proof", say="prove it from end to end"))
     goal = Goal(world, uuid.uuid4().hex)
     seen = _attempts(links, goal)
     now = time.monotonic()
     when = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
     found = judged(goal, seen, when, now - start)
-    tell(Event("proof", say=line(found.as_dict()), elapsed=now - zero))
+    tell(Event("proof", say=line(found.as_dict())))
     return found
 
 
-def keep(links: Links, world: World, proof: Proof) -> None:
-    """Put the proof beside the record of its release, wherever that lies. Raises UnsettledError."""
+def keep(links: Links, world: World, proof: Proof) -> tuple[Problem, ...]:
+    """Put the proof beside the record of its release, wherever that lies; gives what went wrong with that."""
     path = f"{APPS}/{world.app}/releases/{proof.release}/proof.json"
     record = {"path": path, "text": json.dumps(proof.as_dict(), indent=1) + "\n"}
     reports = _reports(links, {name: {"record": record} for name in links.open}) if proof.release else {}
     failed = {name: why for name, why in sorted(reports.items()) if isinstance(why, str)}
-    if failed:
-        raise UnsettledError(_not_kept(links, name, why) for name, why in failed.items())
+    return tuple(_not_kept(links, name, why) for name, why in failed.items())
 
 
 def _attempts(links: Links, goal: Goal) -> Seen:

@@ -1,12 +1,15 @@
 """SHIPPED to hosts: runs the steps of one barrier, one after another, and says what happens.
 
-Reads one line of JSON, `{"run": token, "steps": [{"do": "put"|"sh", …, "size": n}, …]}`, then the bytes of
-each step in turn. Prints one JSON event a line: `[i, "start"]`, `[i, "line", text]`, `[i, "ok"]`,
-`[i, "failed", why]`, `[i, "stopped"]`, and every 5 s `[i, "alive"]`. Exits 0 when all went well or it was
-stopped, 1 at the first step that failed or when nobody listens any more, 75 when another run is at work.
+Reads one line of JSON, `{"steps": [{"do": "put"|"sh", …, "size": n}, …]}`, then the bytes of each step in
+turn. Beside the steps may stand `run`, a token; `lock`, the id of the lock without which none is begun; and
+`"alone": false` of one that keeps nobody else from working here. Prints one JSON event a line: `[i, "start"]`,
+`[i, "line", text]`, `[i, "ok"]`, `[i, "failed", why]` (without a start: the lock is gone), `[i, "stopped"]`,
+and every 5 s `[i, "alive"]`. Exits 0 when all went well or it was stopped, 1 at the first step that failed or
+when nobody listens any more, 75 when another run is at work.
 `{"stop": token}` has the run of that token end after its running step. Python 3.8, standard library only.
 """
 
+import contextlib
 import fcntl
 import grp
 import json
@@ -17,6 +20,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 CHUNK = 1 << 16
 HOME = "/run/deployer"
@@ -25,6 +29,8 @@ BUSY = 75
 """Exit number: nothing was begun, since somebody else is at it (EX_TEMPFAIL of sysexits.h)."""
 PATIENCE = 60
 """Seconds to wait for a step that a run which was cut off is still at."""
+STALE = 3600
+"""Seconds after which a stop file, left by a stop that met no run, is swept."""
 SPEAKING = threading.Lock()
 GONE = threading.Event()
 """Nobody listens any more: the running step is the last."""
@@ -36,7 +42,7 @@ def tell(*event):
         try:
             while line:
                 line = line[os.write(1, line) :]
-        except BrokenPipeError:
+        except (BrokenPipeError, ConnectionResetError):
             GONE.set()
 
 
@@ -47,11 +53,18 @@ def beat(at):
 
 def chunks(size):
     while size:
-        block = sys.stdin.buffer.read(min(size, CHUNK))
+        block = received(min(size, CHUNK))
         if not block:
             raise EOFError("the connection ended while content was on its way")
         size -= len(block)
         yield block
+
+
+def received(size):
+    try:
+        return sys.stdin.buffer.read(size)
+    except ConnectionResetError:  # the other end left before it had read what it was told
+        return b""
 
 
 def put(step):
@@ -146,6 +159,35 @@ def stopped(token):
     return bool(token) and os.path.exists(stopfile(token))
 
 
+def sweep():
+    for name in os.listdir(HOME):
+        path = os.path.join(HOME, name)
+        with contextlib.suppress(FileNotFoundError):  # another runner sweeps too
+            if name.startswith("stop.") and time.time() - os.path.getmtime(path) > STALE:
+                os.unlink(path)
+
+
+def lapsed(lock):
+    """Why the lock of this id allows no further step; "" while it is held, and where none is asked for."""
+    found = record() if lock else {}
+    if found.get("id", lock) != lock:
+        return "the lock is held no longer; %(who)s took it (%(doing)s)" % found
+    is_held = not lock or found and time.clock_gettime(time.CLOCK_BOOTTIME) < found["until"]
+    return "" if is_held else "the lock is held no longer"
+
+
+def record():
+    """What lock.py has written down, and never while it writes; `{}` if nobody holds the lock."""
+    path = os.path.join(HOME, "lock")
+    try:
+        with open(path + ".guard", "a") as guard, open(path) as f:
+            fcntl.flock(guard, fcntl.LOCK_SH)
+            found = json.load(f)
+        return dict(found, until=float(found["until"]), who=str(found["who"]), doing=str(found["doing"]))
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
+
+
 def alone(lock):
     """Whether nobody else works here; a step that was cut off gets the time to end."""
     for _ in range(PATIENCE * 4):
@@ -158,16 +200,19 @@ def alone(lock):
     return False
 
 
-def run(steps, token, at):
+def run(order, at):
     """What main() exits with."""
-    for i, step in enumerate(steps):
+    for i, step in enumerate(order["steps"]):
         at[0] = i
         if GONE.is_set():
             return 1
-        if stopped(token):
+        if stopped(order.get("run")):
             tell(i, "stopped")
             return 0
-        if not one(step, i):
+        why = lapsed(order.get("lock"))
+        if why:
+            tell(i, "failed", why)
+        if why or not one(step, i):
             return 1
     return 0
 
@@ -189,17 +234,18 @@ def main():
     if "stop" in order:
         open(stopfile(order["stop"]), "w").close()
         return 0
-    token, at = order["run"], [0]
+    sweep()
+    at = [0]
     threading.Thread(target=beat, args=(at,), daemon=True).start()
     with open(os.path.join(HOME, "runner"), "w") as lock:
-        if not alone(lock):
+        if order.get("alone", True) and not alone(lock):
             sys.stderr.write("another run is still at a step here, after %d s of waiting\n" % PATIENCE)
             return BUSY
         try:
-            return run(order["steps"], token, at)
+            return run(order, at)
         finally:
-            if stopped(token):
-                os.unlink(stopfile(token))
+            if stopped(order.get("run")):
+                os.unlink(stopfile(order["run"]))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from deployer.remote.connect import Links
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+INTERRUPTED = "interrupted"
+"""Why a run ends that the user himself has stopped."""
 
 
 class Stop:
@@ -25,13 +27,15 @@ class Stop:
 
     def __init__(self, pass_on: Callable[[str], object] = lambda token: None) -> None:
         self.why: str | None = None
+        self.detail = ""
+        """What a host said about it."""
         self.token = secrets.token_hex(8)
         self._pass_on = pass_on
 
-    def ask(self, why: str) -> None:
+    def ask(self, why: str, detail: str = "") -> None:
         """Have every host stop after its running step. The first who asks says why; it may be asked again."""
         if self.why is None:
-            self.why = why
+            self.why, self.detail = why, detail
             self._pass_on(self.token)
 
 
@@ -47,9 +51,9 @@ def interruptible(links: Links, tell: Tell) -> Iterator[Stop]:
         if next(signals) > 1:
             gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
             return
-        say = "finishing the running step; once more stops at once"
+        say = "nothing more is begun, and what runs is finished; once more stops at once"
         tell(Event("stop", say=say, elapsed=time.monotonic() - began))
-        stop.ask("interrupted")
+        stop.ask(INTERRUPTED)
 
     before = {number: signal.getsignal(number) for number in SIGNALS}
     # Python's own handlers wait for the next turn of gevent's loop, and a signal does not always begin one

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from deployer.model import Sh
+from deployer.model import Sh, Stage, Step, Text
 from deployer.remote import channel
-from deployer.remote.orders import order
+from deployer.remote.orders import orders
 from deployer.remote.session import TAIL
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def last_lines(links: Links, hosts: Iterable[str], app: str, process: str, count: int) -> list[str]:
     """From the first logplex host that has some; none where no host answers."""
     act = Sh((TAIL, app, str(count), "", process, "0"), timeout=20)
-    body = json.dumps([order(act, 0)]).encode() + b"\n"
+    body = b"".join(orders((Step(Stage.PREPARE, "read the log", act),), Text(""), ""))
     found = links.each(lambda name: _lines(links, name, body) if name in set(hosts) else [])
     return next((lines for lines in found.values() if isinstance(lines, list) and lines), [])
 
@@ -26,5 +26,10 @@ def last_lines(links: Links, hosts: Iterable[str], app: str, process: str, count
 def _lines(links: Links, name: str, body: bytes) -> list[str]:
     line = channel.python_line(links.hosts[name].user)
     ended = channel.execute(links.client(name), line, (channel.script("runner.py"), body))
-    events = (json.loads(row) for row in ended.output.splitlines())
+    return said(ended.output)
+
+
+def said(output: bytes) -> list[str]:
+    """The lines of the step itself among what the runner says."""
+    events = (json.loads(row) for row in output.splitlines())
     return [event[2] for event in events if event[1] == "line"]

@@ -27,9 +27,13 @@ OLD = [dyno("web.1.v1", "a", True), dyno("web.2.v1", "b", True), dyno("worker.1.
 NEW = [dyno("web.1.v2", "a"), dyno("web.2.v2", "b"), dyno("worker.1.v2", "a")]
 
 
+def keys(seats: frozenset[str]) -> list[str]:
+    return sorted(seat.split("/")[1] for seat in seats)
+
+
 def told(rollout: Rollout) -> list[str]:
     """A line a wave: what starts, what is served, what stops."""
-    lists = ([sorted(w.start), sorted(w.routes.values()), sorted(w.stop)] for w in rollout.waves)
+    lists = ([keys(w.start), sorted(w.routes.values()), keys(w.stop)] for w in rollout.waves)
     return [" | ".join(" ".join(names) for names in parts) for parts in lists]
 
 
@@ -97,7 +101,7 @@ def test_who_is_down_starts_at_once() -> None:
 def test_a_dyno_that_moves_stops_after_it_has_started_elsewhere() -> None:
     moved = [dyno("web.1.v1", "b"), *OLD[1:]]
     found = schedule(Limits(), {"a": 0, "b": 100}, OLD, moved)
-    assert [(wave.start, wave.stop) for wave in found.waves] == [({"web.1.v1"}, {"web.1.v1"})]
+    assert [(wave.start, wave.stop) for wave in found.waves] == [({"b/web.1.v1"}, {"a/web.1.v1"})]
     assert found.routes == {"b:web.1.v1": "web.1.v1", "b:web.2.v1": "web.2.v1"}
 
 
@@ -142,19 +146,20 @@ def test_any_rollout_ends_within_the_memory_and_where_it_should(
         for host in "abc"
     }
     found = schedule(Limits(batch=batch), free, old, new)
-    there, places = {p.key: p for p in old}, {p.key: p for p in (*old, *new)}
+    there, places = {p.seat: p for p in old}, {p.seat: p for p in (*old, *new)}
     total = Counter(p.type for p in new)
     for wave in found.waves:
-        started = [places[key] for key in wave.start]
-        there |= {p.key: p for p in started}
+        started = [places[seat] for seat in wave.start]
+        there |= {p.seat: p for p in started}
         for host in "abc":
             used = sum(p.memory for p in there.values() if p.host == host)
             assert used <= free[host] + sum(p.memory for p in old if p.host == host)
         for kind in total:
             most = total[kind] if batch is None else max(1, share(batch, total[kind]))
             assert sum(p.type == kind for p in started) <= most
-        assert set(wave.routes.values()) <= there.keys() - wave.stop
-        for key in wave.stop:
-            del there[key]
-    assert there.keys() == {p.key for p in new}
+        served = {p.route for p in there.values() if p.route and p.seat not in wave.stop}
+        assert set(wave.routes) <= served
+        for seat in wave.stop:
+            del there[seat]
+    assert there.keys() == {p.seat for p in new}
     assert sorted(found.routes.values()) == sorted(p.key for p in new if p.route)

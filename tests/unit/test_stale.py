@@ -115,7 +115,7 @@ def test_only_hosts_on_which_something_moved_are_named(seen: Fleet) -> None:
 def test_files_that_changed_are_not_blamed_on_hosts(seen: Fleet, words: dict[str, Any], shown: str) -> None:
     before = seen.plan(wanted(source="two")).as_dict()
     (problem,) = moved(before, seen.plan(wanted(**({"source": "two"} | words))))
-    assert problem.summary.startswith("the files or the flags have changed")
+    assert problem.summary.startswith("the files, the flags or the room on the hosts have changed")
     assert shown in problem.detail
     assert problem.where is None
 
