@@ -79,7 +79,7 @@ class StalePlanError(DeployerError):
 
 
 class LockedError(DeployerError):
-    """Somebody else is applying to this fleet; nothing was changed."""
+    """Somebody else holds the lock. Nothing was changed; if it was lost on the way, no more than was said."""
 
     exit_code = 6
 

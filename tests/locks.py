@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,12 @@ wall = time.time
 time.time = lambda: wall() + jump
 main = runpy.run_path(script, run_name="lock")["main"]
 clock = main.__globals__["clock"]
+pwrite = os.pwrite
+def full(*words):
+    if os.path.exists(names["FULL"]):
+        raise OSError(28, "No space left on device")
+    return pwrite(*words)
+os.pwrite = full
 later = lambda: os.path.getsize(names["LATER"]) if os.path.exists(names["LATER"]) else 0
 main.__globals__.update(names, clock=lambda: clock() + later())
 sys.exit(main(json.loads(line.decode())))
@@ -28,12 +35,14 @@ sys.exit(main(json.loads(line.decode())))
 def argv(folder: Path, jump: float = 0) -> list[str]:
     """With a wall clock that is `jump` seconds off; each byte of `later` is a second that has passed.
 
+    As long as a file `full` is there, no record can be written.
     It looks often, so that no test has to wait.
     """
     names = {
         "PATH": str(folder / "run" / "lock"),
         "RUNNER": str(folder / "run" / "runner"),
         "LATER": str(folder / "later"),
+        "FULL": str(folder / "full"),
         "AUDIT": str(folder / "audit.log"),
         "LOOK_SECONDS": 0.05,
         "STEP_LOOK_SECONDS": 0.05,
@@ -51,6 +60,7 @@ class Talk:
         other.close()
         self.recv, self.settimeout = self.socket.recv, self.socket.settimeout
         self.sendall, self.close = self.socket.sendall, self.socket.close
+        self.shutdown_write = partial(self.socket.shutdown, socket.SHUT_WR)
         self.sendall(line)
 
     def hear(self) -> dict[str, Any]:

@@ -186,7 +186,7 @@ class Machine:
                 self.needs(*order["lower"], order["env_file"])
                 self.ran.append(order["command"])
             case ("python3", script, "disarm") if script.startswith(f"{GUARDS}/"):
-                self.needs_script(script)
+                self.needs(script)
                 self.remove(script.removesuffix("/guard.py"))
             case (program, *words) if program.startswith(BIN):
                 self.needs_script(program)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -72,14 +74,20 @@ def load(
 
 
 def teller(as_json: bool) -> Callable[[Event], None]:
-    """What draws events: a line each, JSON on standard output or words on standard error."""
+    """What draws events: a line each, JSON on standard output or words on standard error.
+
+    A reader who leaves (`| head`) ends nothing: hosts are not left in the middle for it.
+    """
     from deployer.views import json, text
 
     def tell(event: Event) -> None:
         document = event.as_dict()
-        if as_json:
-            text.show(json.line(document))
-        elif line := text.event(document):
-            text.show(line, err=True)
+        line = json.line(document) if as_json else text.event(document)
+        try:
+            if line:
+                text.show(line, err=not as_json)
+        except BrokenPipeError:
+            stream = sys.stdout if as_json else sys.stderr
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
     return tell

@@ -61,6 +61,13 @@ start() {
     dyno=$!
 }
 
+# Who had this address before may have crashed.
+be_reachable() {
+    [ -e "$unreachable" ] || return 0
+    ip route delete unreachable "$ADDRESS/32" || true
+    rm -f "$unreachable"
+}
+
 # What the running dyno was started with, to be compared with what is on the disk.
 note_loaded() {
     sum=$(cat "$home/config" "$home/command" "$home/dyno.env" "$ENV_FILE" | sha256sum)
@@ -146,6 +153,7 @@ clock
 echo "$now" >"$run/began"
 make_root
 place
+be_reachable
 start
 trap - EXIT
 { announce; [ -n "${ONCE:-}" ] || note_loaded; } &

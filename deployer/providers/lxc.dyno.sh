@@ -6,6 +6,7 @@ upper=$disk/upper
 run=${DYNO_RUN:-/run/deployer/dynos/$KEY}
 log=${LOG:-all} # all; events: no output of the app; none
 crashes=$run.crashes
+unreachable=${run%/*}/unreachable.${ADDRESS:-}
 
 # say LINE...: platform lines to the logplex. One that is stuck must not stop a dyno.
 say() {

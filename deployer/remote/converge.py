@@ -153,8 +153,8 @@ def _guarded(run: Run, host: str, before: Steps, guarded: Steps) -> Problem | No
     if host in run.lost:
         return heard.problem
     if heard.problem or heard.stopped:
-        begun, failed = heard.begun - len(before), heard.problem is not None
-        _send(run, host, guarding.cut_short(guarded, token, begun, failed), stoppable=False)
+        begun, done = heard.begun - len(before), heard.done - len(before)
+        _send(run, host, guarding.cut_short(guarded, token, begun, done), stoppable=False)
         return heard.problem
     return _confirmed(run, host, guarded, token)
 

@@ -47,14 +47,14 @@ def disarm(steps: Steps, token: str) -> Steps:
     return _ending(steps, token, "disarm", "disarm the guard over a new connection")
 
 
-def cut_short(steps: Steps, token: str, begun: int, failed: bool) -> Steps:
-    """For steps that did not all run; `begun` is the last that was, by its number among those `armed`.
+def cut_short(steps: Steps, token: str, begun: int, done: int) -> Steps:
+    """For steps that did not all run: the last of those `armed` that began, and the last that went well.
 
     Before the first of the steps themselves nothing was changed, and a guard that could not be armed is gone.
     """
     if begun >= ARMING:
         return _ending(steps, token, "undo", "put back what the guard has kept")
-    if begun < 0 or failed:
+    if begun < 0 or done < begun:
         return ()
     return _ending(steps, token, "disarm", "disarm the guard: nothing was changed")
 

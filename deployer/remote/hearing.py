@@ -30,6 +30,8 @@ class Listener:
         """The step that runs; None between two."""
         self.begun = -1
         """The last that was begun, by its number."""
+        self.done = -1
+        """The last that went well."""
         self.stopped = False
         self.tail: list[str] = []
         self.words = _secrets(run)
@@ -52,6 +54,8 @@ class Listener:
                 self.problem = (self._failure if begun else self._refused)(address, step, rest[0])
             case "start":
                 self.tail, self.begun = [], i
+            case "ok":
+                self.done = i
         self.at = step if kind == "start" else None
         self.run.event(kind, **said)
 

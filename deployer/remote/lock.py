@@ -21,7 +21,7 @@ import time
 
 PATH = "/run/deployer/lock"
 SIZE = 4096
-"""Bytes of the record, blanks at its end: one page, so that to write it anew takes no space of a full /run."""
+"""Bytes of the record, blanks at its end: one page, which can be written anew while /run is full."""
 WORDS = 150
 """Characters of `who` and `doing` that are kept."""
 RUNNER = "/run/deployer/runner"
@@ -62,7 +62,7 @@ def holder():
 
 def write(request, since, seconds):
     """In its place; whoever reads it has the guard too."""
-    record = {k: request[k][:WORDS] for k in ("id", "who", "doing")}
+    record = {"id": request["id"], "who": request["who"][:WORDS], "doing": request["doing"][:WORDS]}
     record.update(since=since, until=clock() + seconds, pid=os.getpid())
     with open(os.open(PATH, os.O_RDWR | os.O_CREAT, 0o644), "rb") as f:
         os.pwrite(f.fileno(), json.dumps(record).encode().ljust(SIZE), 0)

@@ -1,7 +1,8 @@
 """SHIPPED to hosts: one look, one JSON document. Python 3.8 standard library only, nothing of ours.
 
 Reads a request (`facts.Probe.as_dict`) on standard input. A missing tool leaves its section empty:
-what is not there was not seen, and the plan says so.
+what is not there was not seen, and the plan says so. A tool that fails to answer ends the look (exit 1):
+what could not be seen is not taken to be absent.
 """
 
 import glob
@@ -21,13 +22,15 @@ LIMIT = 1 << 20
 
 
 def run(*argv):
-    """Standard output of a command; empty where it is missing, fails or hangs."""
+    """Standard output of a command; empty where it is missing. One that hangs or is killed ends the look."""
     try:
         done = subprocess.run(
             argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=20
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except FileNotFoundError:
         return ""
+    if done.returncode < 0:
+        raise OSError("%s was killed by signal %d" % (argv[0], -done.returncode))
     return done.stdout.decode("utf-8", "replace")
 
 
@@ -206,4 +209,7 @@ def look(request):
 
 
 if __name__ == "__main__":
-    json.dump(look(json.loads(sys.stdin.buffer.read().decode())), sys.stdout)
+    try:
+        json.dump(look(json.loads(sys.stdin.buffer.read().decode())), sys.stdout)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        sys.exit(str(error))

@@ -2,7 +2,7 @@
 
 Reads one line of JSON, `{"steps": [{"do": "put"|"sh", …, "size": n}, …]}`, then the bytes of each step in
 turn. Beside the steps may stand `run`, a token; `lock`, the id of the lock without which none is begun; and
-`"alone": false` of one that keeps nobody else from working here. Prints one JSON event a line: `[i, "start"]`,
+`"alone": false`, if it keeps nobody else from working here. Prints one JSON event a line: `[i, "start"]`,
 `[i, "line", text]`, `[i, "ok"]`, `[i, "failed", why]` (without a start: the lock is gone), `[i, "stopped"]`,
 and every 5 s `[i, "alive"]`. Exits 0 when all went well or it was stopped, 1 at the first step that failed or
 when nobody listens any more, 75 when another run is at work.
@@ -141,14 +141,10 @@ def forward(process, i):
 def feed(process, size):
     """All of the step's bytes are read even if it wants no more: the next step's come after them."""
     for block in chunks(size):
-        try:
+        with contextlib.suppress(BrokenPipeError):  # its exit status tells what happened
             process.stdin.write(block)
-        except BrokenPipeError:
-            pass  # its exit status tells what happened
-    try:
+    with contextlib.suppress(BrokenPipeError):
         process.stdin.close()
-    except BrokenPipeError:
-        pass  # the same
 
 
 def stopfile(token):
@@ -180,9 +176,10 @@ def record():
     """What lock.py has written down, and never while it writes; `{}` if nobody holds the lock."""
     path = os.path.join(HOME, "lock")
     try:
-        with open(path + ".guard", "a") as guard, open(path) as f:
+        with open(path + ".guard", "a") as guard:
             fcntl.flock(guard, fcntl.LOCK_SH)
-            found = json.load(f)
+            with open(path) as f:
+                found = json.load(f)
         return dict(found, until=float(found["until"]), who=str(found["who"]), doing=str(found["doing"]))
     except (OSError, ValueError, LookupError, TypeError):
         return {}

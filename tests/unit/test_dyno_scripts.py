@@ -39,7 +39,7 @@ class Dyno:
         self.stand_in("logger", f'tag=$*; while read -r line; do echo "$line" >>{self.said}; done')
         self.stand_in("sleep", f'echo "$1" >>{place}/slept')
         self.stand_in("systemctl", "echo 1")
-        self.stand_in("ip", "exit 1")
+        self.stand_in("ip", f'echo "$*" >>{place}/ip; exit 1')
         self.stand_in("rmdir", "exit 0")
         self.slept = place / "slept"
         self.crashes = self.run.with_name(f"{self.run.name}.crashes")
@@ -56,6 +56,7 @@ class Dyno:
             "N": "1",
             "VETH": "dv0000",
             "PORT": "5000",
+            "ADDRESS": "10.0.0.7",
         }
         places = {
             "DYNO_RUN": str(self.run),
@@ -156,6 +157,15 @@ def test_stop_in_the_back_off_clears_the_record(dyno: Dyno) -> None:
     assert dyno.call("dyno-end").returncode == 0
     assert not dyno.crashes.exists()
     assert dyno.lines() == []
+
+
+def test_routers_learn_at_once_of_a_crash_and_of_no_other_end(dyno: Dyno) -> None:
+    dyno.ended(1)
+    assert "route replace unreachable 10.0.0.7/32" in (dyno.bin.parent / "ip").read_text()
+    assert dyno.run.with_name("unreachable.10.0.0.7").exists()
+    (dyno.bin.parent / "ip").unlink()
+    dyno.ended(1, "stopping")
+    assert not (dyno.bin.parent / "ip").exists()
 
 
 def test_end_leaves_nothing_behind(dyno: Dyno) -> None:

@@ -15,6 +15,7 @@ from deployer.model import Fetch, Put, Send, Sh, Stage, Step, Text
 from deployer.remote import channel
 from deployer.remote.hearing import Listener
 from deployer.remote.orders import orders
+from deployer.remote.stopping import Stop
 
 STEPS = (
     ("lxc/box-1/web.1", Step(Stage.START, "start web.1", Sh(("true",)), live=True)),
@@ -34,6 +35,7 @@ class Run(SimpleNamespace):
             lost=set(),
             addresses={},
             stopped=False,
+            stop=Stop(),
             said=[],
         )
 
@@ -97,13 +99,39 @@ def test_a_run_that_was_stopped_says_so(run: Run) -> None:
     assert [e.kind for e in run.said] == ["start", "ok"]
 
 
+def test_words_of_somebody_else_are_shown_as_the_steps(run: Run) -> None:
+    found = listener(run, (0, "start"))
+    strange = ["no mail for hunter22.", "3", "{}", '["x", "line", "y"]', '[7, "ok"]', "[0]", "[0, 1]", ""]
+    for line in strange:
+        found.hear(line)
+    assert [e.detail["text"] for e in run.said[1:]] == ["no mail for (secret).", *strange[1:]]
+    found.hear(json.dumps((0, "failed", "exit status 7")))
+    assert found.problem and found.problem.detail.splitlines()[:2] == ["exit status 7", "no mail for (secret)."]
+
+
+def test_words_before_the_first_step_break_nothing(run: Run) -> None:
+    found = listener(run)
+    found.hear("Welcome to box-1")
+    assert (found.problem, found.begun) == (None, -1)
+
+
+def test_a_step_that_its_lock_refused_is_no_failed_step(run: Run) -> None:
+    found = listener(run, (0, "start"), (0, "ok"), (1, "failed", "the lock is held no longer"))
+    found.end(1, "")
+    assert found.problem and found.problem.summary == (
+        "box-1 did not begin to start web.2: the lock is held no longer"
+    )
+    assert (run.addresses, run.lost, run.stopped) == ({}, set(), True)
+    assert run.stop.why == "the lock of box-1 is held no longer; what is left is the next plan"
+
+
 def test_orders_are_a_line_and_then_the_bytes_of_each_step() -> None:
     put, sh = Put("/x", Text("é")), Sh(("cat",), Text("in", secret=True))
     fetch, send = Fetch("slugs/a", "box-2", "192.0.2.2"), Send(("tar",), texts=(("a", Text("b")),))
     steps = [Step(Stage.SHIP, "", act) for act in (put, sh, fetch, send)]
     line, rest = b"".join(orders(steps, Text("key"), "0a1b")).split(b"\n", 1)
     told = json.loads(line)
-    assert told["run"] == "0a1b"
+    assert (told["run"], told["lock"], told["alone"]) == ("0a1b", "", True)
     assert [(o["do"], o["size"]) for o in told["steps"]][:3] == [("put", 2), ("sh", 2), ("sh", 4)]
     assert rest.startswith("éinkey\n".encode())
     assert len(rest) == sum(o["size"] for o in told["steps"])

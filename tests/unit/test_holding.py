@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +17,7 @@ from jsonschema import Draft202012Validator
 from locks import Talk, ask
 
 from deployer.events import Event
-from deployer.problems import DeployerError, LockedError, UnreachableError
+from deployer.problems import DeployerError, LockedError, StoppedError, UnreachableError
 from deployer.remote import channel, grip, holding
 from deployer.remote.holding import locked, unlock
 from deployer.source import data
@@ -48,10 +50,13 @@ class Links:
 class Stop:
     def __init__(self) -> None:
         self.why: str | None = None
+        self.detail = ""
         self.asked: list[str] = []
+        self.details: list[str] = []
 
-    def ask(self, why: str) -> None:
+    def ask(self, why: str, detail: str = "") -> None:
         self.asked.append(why)
+        self.details.append(detail)
 
 
 def caught(job: Callable[[str], Any], name: str) -> Any:
@@ -150,9 +155,43 @@ def test_an_end_that_is_asked_for_ends_the_wait(links: Links) -> None:
     stop = Stop()
     with locked(links, "apply shop v7"):  # type: ignore[arg-type]
         threading.Timer(0.3, lambda: setattr(stop, "why", "interrupted")).start()
-        with pytest.raises(KeyboardInterrupt), locked(links, "apply", 60, None, stop):  # type: ignore[arg-type]
+        with pytest.raises(StoppedError) as caught, locked(links, "apply", 60, None, stop):  # type: ignore[arg-type]
             pass
         assert set(look(links).values()) == {"apply shop v7"}
+    (problem,) = caught.value.problems
+    assert (problem.summary, problem.hint) == (
+        "interrupted before it had the lock",
+        "deploy plan shows what there is to do",
+    )
+    stop.why, stop.detail = "the lock of box-1 was taken by bob", "no space left"
+    with pytest.raises(LockedError) as lost, locked(links, "apply", 0, None, stop):  # type: ignore[arg-type]
+        pass
+    (problem,) = lost.value.problems
+    assert (problem.summary, problem.detail) == (stop.why, stop.detail)
+
+
+def test_the_second_interrupt_waits_for_nobody(links: Links, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[Event] = []
+    with pytest.raises(KeyboardInterrupt):
+        with locked(links, "apply", 0, events.append):  # type: ignore[arg-type]
+            monkeypatch.setattr(Talk, "shutdown_write", lambda self: time.sleep(5), raising=False)
+            for talk in (talk for client in links.open.values() for talk in client.talks):
+                talk.process.send_signal(signal.SIGSTOP)
+            began = time.monotonic()
+            raise KeyboardInterrupt
+    assert time.monotonic() - began < 1
+
+
+def test_a_step_is_waited_for_and_never_unlocked(links: Links) -> None:
+    run = links.open["box-1"].folder / "run"
+    run.mkdir(parents=True)
+    with (run / "runner").open("w") as step:
+        fcntl.flock(step, fcntl.LOCK_EX)
+        with pytest.raises(LockedError) as caught, locked(links, "apply hello v3"):  # type: ignore[arg-type]
+            pass
+    (problem,) = caught.value.problems
+    assert problem.summary.startswith("a step of an earlier apply holds the lock of box-1")
+    assert (problem.hint, problem.detail) == ("wait for it with --lock-wait 15m", "")
 
 
 def test_of_many_at_once_exactly_one_wins(links: Links) -> None:
@@ -193,8 +232,8 @@ def test_a_lost_lock_asks_for_an_end_once(links: Links) -> None:
         one = Links({"box-2": links.open["box-2"]})
         assert unlock(one, "unlock")["box-2"]["doing"] == "apply hello v3"  # type: ignore[arg-type]
         time.sleep(1)
-        assert stop.asked == ["the lock of box-2 was taken by ada@laptop (unlock)"]
-    assert stop.asked == ["the lock of box-2 was taken by ada@laptop (unlock)"]
+        assert stop.asked == [f"the lock of box-2 was taken by ada@laptop (unlock); {grip.REST}"]
+    assert len(stop.asked) == 1
 
 
 def test_a_client_that_was_frozen_hears_why_it_lost(links: Links, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +255,7 @@ def test_a_client_that_was_frozen_hears_why_it_lost(links: Links, monkeypatch: p
         time.sleep(0.5)
         unlock(Links({"box-1": links.open["box-1"]}), "unlock")  # type: ignore[arg-type]
         time.sleep(1)
-    assert stop.asked == ["the lock of box-1 was taken by ada@laptop (unlock)"]
+    assert stop.asked == [f"the lock of box-1 was taken by ada@laptop (unlock); {grip.REST}"]
 
 
 def test_a_holder_that_dies_asks_for_an_end(links: Links) -> None:
@@ -224,7 +263,23 @@ def test_a_holder_that_dies_asks_for_an_end(links: Links) -> None:
     with locked(links, "apply hello v3", 0, None, stop):  # type: ignore[arg-type]
         links.open["box-3"].talks[0].process.kill()
         time.sleep(1)
-        assert stop.asked == ["the lock of box-3 is held no longer: its process ended"]
+        assert stop.asked == [f"the lock of box-3 is held no longer: its process there ended; {grip.REST}"]
+
+
+def test_what_a_dying_holder_says_is_detail(links: Links) -> None:
+    said = [b'{"held": true}\nTraceback:\n', b"MemoryError\n", b""]
+    talk = SimpleNamespace(
+        recv=lambda size: said.pop(0),
+        settimeout=lambda seconds: None,
+        recv_exit_status=lambda: 1,
+        get_transport=lambda: SimpleNamespace(is_active=lambda: True),
+    )
+    stop = Stop()
+    one = grip.Grip("box-3", dial=lambda: talk, hang_up=lambda: None, lost=stop.ask)
+    grip.take(one, lambda host, other: None)
+    time.sleep(1)
+    assert stop.asked == [f"the lock of box-3 is held no longer: its process there ended; {grip.REST}"]
+    assert stop.details == ["Traceback:\nMemoryError"]
 
 
 def test_a_link_that_breaks_is_no_lost_lock(links: Links, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,5 +332,6 @@ def test_unlock_names_whom_it_breaks(links: Links) -> None:
         (name, found), *rest = unlock(links, "unlock").items()  # type: ignore[arg-type]
     assert (name, found["who"], found["doing"], rest) == ("box-2", "ada@laptop", "apply hello v3", [])
     links.open["box-1"].state = "dead"
-    with pytest.raises(UnreachableError):
+    with pytest.raises(UnreachableError) as caught:
         unlock(links, "unlock")  # type: ignore[arg-type]
+    assert caught.value.problems[0].hint.endswith("--without box-1")

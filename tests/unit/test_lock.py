@@ -182,6 +182,7 @@ def test_nobody_begins_while_an_earlier_step_runs(host: Host) -> None:
         assert ada.hear()["waits"]["who"] == "a step of an earlier apply"
         found = ada.hear()
         assert (*summary(found), found["age"]) == ("a step of an earlier apply", "finish it", 1)
+        assert found["step"] is True
         assert ada.end() == 6 and not host.lock.exists()
         bob = host.hold("bob")
         assert "waits" in bob.hear()
@@ -209,6 +210,56 @@ def test_a_full_disk_keeps_nobody_from_giving_it_up(host: Host) -> None:
     ada = host.hold()
     assert ada.hear() == {"held": True}
     ada.sendall(b"drop\n")
+    assert ada.end() == 0 and not host.lock.exists()
+
+
+def test_a_renewal_takes_no_more_space(host: Host) -> None:
+    ada = host.hold()
+    ada.hear()
+    before = host.lock.stat()
+    host.let_pass(10)
+    host.renewed(ada)
+    after = host.lock.stat()
+    assert (before.st_ino, before.st_size, before.st_blocks) == (after.st_ino, after.st_size, after.st_blocks)
+    assert sorted(file.name for file in host.lock.parent.iterdir()) == ["lock", "lock.guard", "runner"]
+
+
+def test_a_record_keeps_its_length_whatever_the_words(host: Host) -> None:
+    words = {"do": "hold", "id": "0" * 32, "who": "\U0001f600" * 400, "doing": "\x01" * 4000, "seconds": 60}
+    host.talks.append(Talk(host.folder, json.dumps(words).encode() + b"\n"))
+    assert host.talks[0].hear() == {"held": True}
+    assert host.lock.stat().st_size == 4096
+    assert summary(host.record()) == ("\U0001f600" * 150, "\x01" * 150)
+
+
+def test_a_renewal_that_fails_leaves_the_lease(host: Host) -> None:
+    ada = host.hold()
+    ada.hear()
+    (host.folder / "full").touch()
+    before = host.record()
+    ada.sendall(b"renew\n")
+    time.sleep(0.5)
+    assert (ada.process.poll(), host.record()) == (None, before)
+    (host.folder / "full").unlink()
+    host.let_pass(10)
+    host.renewed(ada)
+
+
+def test_it_can_be_broken_even_if_nothing_can_be_written(host: Host) -> None:
+    ada = host.hold()
+    ada.hear()
+    (host.folder / "full").touch()
+    status, said, errors = ask(host.folder, request("break", "bob", "unlock"))
+    assert (status, summary(json.loads(said))) == (0, ("ada@laptop", "apply hello v1"))
+    assert b"No space left" in errors and not host.lock.exists()
+    assert ada.hear()["lost"]["who"] == "somebody"
+
+
+def test_a_drop_that_was_read_ahead_is_made_up_by_the_end(host: Host) -> None:
+    ada = Talk(host.folder, request("hold", "ada", "apply hello v1") + b"drop\n")
+    host.talks.append(ada)
+    ada.hear()
+    ada.shutdown_write()
     assert ada.end() == 0 and not host.lock.exists()
 
 

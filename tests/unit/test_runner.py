@@ -7,6 +7,7 @@ import getpass
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -207,6 +208,14 @@ def test_asked_to_stop_it_finishes_the_running_step(tmp_path: Path, home: Path) 
     assert [file.name for file in home.glob("stop.*")] == ["stop.of-another"]
 
 
+def test_a_stop_that_met_no_run_is_swept(home: Path) -> None:
+    stop("old")
+    stop("new")
+    os.utime(home / "stop.old", (0, 0))
+    assert run(sh("true"))[0] == 0
+    assert [file.name for file in home.glob("stop.*")] == ["stop.new"]
+
+
 def test_what_must_run_in_any_case_has_no_token(home: Path) -> None:
     stop("")
     assert rest(begin(sh("true"), token="")) == (0, [[0, "start"], [0, "ok"]])
@@ -220,6 +229,84 @@ def test_nobody_begins_while_another_is_at_it(home: Path) -> None:
     assert done.returncode == 75
     assert b"another run is still at a step here" in done.stderr
     assert rest(begin(sh("true"))) == (0, [[0, "start"], [0, "ok"]])
+
+
+def ordered(*steps: Stepped, **words: Any) -> tuple[int, list[list[Any]]]:
+    told = {**words, "steps": [{**step, "size": len(body)} for step, body in steps]}
+    stdin = json.dumps(told).encode() + b"\n" + b"".join(body for _, body in steps)
+    done = subprocess.run([sys.executable, str(HERE)], input=stdin, capture_output=True, timeout=30)
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    return done.returncode, [event for event in said if event[1] != "alive"]
+
+
+def test_a_build_neither_waits_nor_keeps_anybody_waiting(home: Path) -> None:
+    with open(home / "runner", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert ordered(sh("true"), alone=False) == (0, [[0, "start"], [0, "ok"]])
+    python = "import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    assert ordered(sh(sys.executable, "-c", python, str(home / "runner")), alone=False)[0] == 0
+    assert ordered(sh(sys.executable, "-c", python, str(home / "runner")))[0] == 1
+
+
+def held(home: Path, name: str, seconds: float) -> None:
+    until = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
+    record = {"id": name, "who": f"{name}@laptop", "doing": "apply shop v7", "since": 0, "until": until}
+    (home / "lock").write_text(json.dumps(record).ljust(4096))
+
+
+NO_LOCK = "the lock is held no longer"
+
+
+def test_under_its_lock_it_works(home: Path) -> None:
+    held(home, "ada", 60)
+    assert ordered(sh("true"), lock="ada") == (0, [[0, "start"], [0, "ok"]])
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds", "why"),
+    [
+        ("", 0, NO_LOCK),
+        ("ada", -1, NO_LOCK),
+        ("bob", 60, f"{NO_LOCK}; bob@laptop took it (apply shop v7)"),
+        ("bob", -1, f"{NO_LOCK}; bob@laptop took it (apply shop v7)"),
+    ],
+    ids=["gone", "run-out", "taken", "broken"],
+)
+def test_without_its_lock_it_begins_nothing(
+    home: Path, tmp_path: Path, name: str, seconds: float, why: str
+) -> None:
+    if name:
+        held(home, name, seconds)
+    assert ordered(put(tmp_path / "never", b"x"), lock="ada") == (1, [[0, "failed", why]])
+    assert not (tmp_path / "never").exists()
+    assert ordered(sh("true"))[0] == 0
+
+
+@pytest.mark.parametrize("text", ["", "{half", "[]", '{"id": "ada"}'])
+def test_a_damaged_record_is_nobodys(home: Path, text: str) -> None:
+    (home / "lock").write_text(text)
+    assert ordered(sh("true"), lock="ada") == (1, [[0, "failed", NO_LOCK]])
+
+
+def test_a_lock_lost_between_two_steps_ends_it(home: Path, tmp_path: Path) -> None:
+    held(home, "ada", 60)
+    status, said = ordered(sh("rm", str(home / "lock")), put(tmp_path / "never", b""), lock="ada")
+    assert (status, said) == (1, [[0, "start"], [0, "ok"], [1, "failed", NO_LOCK]])
+
+
+def test_a_link_that_is_reset_kills_the_step_that_reads(tmp_path: Path) -> None:
+    """The other end leaves with words unread, so the host sees a reset, and no end."""
+    ours, theirs = socket.socketpair()
+    runner = subprocess.Popen([sys.executable, str(HERE)], stdin=theirs, stdout=theirs)
+    theirs.close()
+    step = {**sh("cat", timeout=60)[0], "size": 1 << 20}
+    ours.sendall(json.dumps({"steps": [step]}).encode() + b"\nhalf")
+    ours.recv(4)
+    time.sleep(0.5)
+    began = time.monotonic()
+    ours.close()
+    assert runner.wait(timeout=30) == 1
+    assert time.monotonic() - began < 20
 
 
 def test_it_waits_for_a_step_that_was_cut_off(home: Path) -> None:

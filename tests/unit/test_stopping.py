@@ -47,16 +47,16 @@ def said(run: subprocess.Popen[str], lines: int) -> list[str]:
     return [run.stdout.readline().strip() for _ in range(lines)]
 
 
-FIRST = ["stop finishing the running step; once more stops at once", "told"]
+FIRST = ["stop nothing more is begun, and what runs is finished; once more stops at once", "told"]
 
 
 def test_the_first_who_asks_says_why_and_hosts_are_told_once() -> None:
     told: list[str] = []
     stop = Stop(told.append)
     assert stop.why is None
+    stop.ask("the lock was lost", "no space left")
     stop.ask("interrupted")
-    stop.ask("the lock was lost")
-    assert (stop.why, told) == ("interrupted", [stop.token])
+    assert (stop.why, stop.detail, told) == ("the lock was lost", "no space left", [stop.token])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
