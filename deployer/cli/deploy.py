@@ -150,9 +150,7 @@ def destroy(
     _show(left.plan, began, as_json)
 
 
-def unlock(
-    folder: o.Folder = o.HERE, environment: o.Environment = None, without: o.Without = None
-) -> None:
+def unlock(folder: o.Folder = o.HERE, environment: o.Environment = None, without: o.Without = None) -> None:
     """Take the lock from a holder that is known to be dead, and say whom it was taken from.
 
     Example: deploy unlock

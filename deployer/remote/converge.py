@@ -171,7 +171,7 @@ def _confirmed(run: Run, host: str, guarded: Steps, token: str) -> Problem | Non
 
 
 def _send(run: Run, host: str, steps: Steps, links: Links | None = None, stoppable: bool = True) -> Listener:
-    """One runner on the host, heard to its end. What is not `stoppable` runs in any case, and needs no lock."""
+    """One runner on the host, heard to its end. What is not `stoppable` runs in any case, without a lock."""
     heard = Listener(run, host, steps)
     if not steps:
         return heard

@@ -196,7 +196,11 @@ def outlast(request):
 
 
 def hold(request):
-    other = take(request)
+    try:
+        other = take(request)
+    except OSError as error:  # /run is full
+        tell(sys.stderr, "the record cannot be written: %s" % error)
+        return 1
     if other:
         say(other)
         return HELD

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -66,7 +68,7 @@ def test_events_are_of_the_step_and_signs_of_life_are_none(run: Run) -> None:
         ("start", STEPS[1][0]),
     ]
     assert run.said[1].detail == {"text": "with (secret), abc"}
-    assert (found.begun, found.at, found.problem) == (1, STEPS[1][1], None)
+    assert (found.begun, found.done, found.at, found.problem) == (1, 0, STEPS[1][1], None)
 
 
 def test_a_step_that_failed_is_told_by_its_change_and_last_lines(run: Run) -> None:
@@ -106,7 +108,35 @@ def test_words_of_somebody_else_are_shown_as_the_steps(run: Run) -> None:
         found.hear(line)
     assert [e.detail["text"] for e in run.said[1:]] == ["no mail for (secret).", *strange[1:]]
     found.hear(json.dumps((0, "failed", "exit status 7")))
-    assert found.problem and found.problem.detail.splitlines()[:2] == ["exit status 7", "no mail for (secret)."]
+    assert found.problem and found.problem.detail.splitlines()[:2] == [
+        "exit status 7",
+        "no mail for (secret).",
+    ]
+
+
+TELL = """
+import sys
+from deployer.cli.options import teller
+from deployer.events import Event
+tell = teller(sys.argv[1] == "json")
+sys.stdin.readline()
+for n in range(3):
+    tell(Event("look", say="look again"))
+sys.stdout.flush()
+"""
+
+
+@pytest.mark.parametrize("kind", ["json", "words"])
+def test_a_reader_who_leaves_ends_nothing(kind: str) -> None:
+    """Nor is it taken for a link that broke."""
+    argv = [sys.executable, "-c", TELL, kind]
+    both = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    run = subprocess.Popen(argv, stdin=subprocess.PIPE, **both)  # type: ignore[call-overload]
+    (run.stdout if kind == "json" else run.stderr).close()
+    run.stdin.write(b"now\n")
+    run.stdin.close()
+    assert run.wait(timeout=30) == 0
+    assert (run.stderr if kind == "json" else run.stdout).read() == b""
 
 
 def test_words_before_the_first_step_break_nothing(run: Run) -> None:

@@ -255,6 +255,14 @@ def test_it_can_be_broken_even_if_nothing_can_be_written(host: Host) -> None:
     assert ada.hear()["lost"]["who"] == "somebody"
 
 
+def test_a_lock_that_cannot_be_written_is_not_held(host: Host) -> None:
+    host.folder.joinpath("full").touch()
+    ada = host.hold()
+    assert b"No space left" in ada.recv(4096)
+    assert ada.end() == 1
+    assert host.once("look") == {}
+
+
 def test_a_drop_that_was_read_ahead_is_made_up_by_the_end(host: Host) -> None:
     ada = Talk(host.folder, request("hold", "ada", "apply hello v1") + b"drop\n")
     host.talks.append(ada)
