@@ -45,6 +45,8 @@ class Job:
     stop: Stop
     decided: Callable[[Sight], Decided]
     proof: bool = True
+    lock: str = ""
+    """The id of the lock that its steps need; a build needs none."""
 
 
 Rest = Callable[[Job, Sight, Sight, Failed, bool], tuple[Failed, Sight]]
@@ -69,10 +71,10 @@ def _acted(job: Job, sight: Sight, todo: Decided, rest: Rest) -> Sight:
     run = _run(job, sight, todo)
     after = look_again(sight, job.spec)
     if is_of_release(todo.world, run):
-        raise failed_release(after, sight, todo.world, run, job.spec.fleet, job.tell)
+        raise failed_release(after, sight, todo.world, run, job.spec.fleet, job.tell, job.lock)
     failed = {**after.missed, **run.failed}
     if run.stopped:
-        raise _stopped(job.stop.why, failed)
+        raise _stopped(job.stop, failed)
     if failed:
         is_refused = run.stage == Stage.ROUTE and bool(run.addresses)
         raise _partly(job, sight, *rest(job, after, sight, failed, is_refused))
@@ -82,16 +84,20 @@ def _acted(job: Job, sight: Sight, todo: Decided, rest: Rest) -> Sight:
 def _run(job: Job, sight: Sight, todo: Decided) -> Run:
     from deployer.remote.converge import converge
 
-    run = converge(sight.links, todo.plan, job.tell, (todo.world.config or {}).values(), job.stop)
+    hidden = (todo.world.config or {}).values()
+    run = converge(sight.links, todo.plan, job.tell, hidden, job.stop, job.lock)
     run.event("look", say="look again")
     return run
 
 
-def _stopped(why: str | None, failed: Mapping[str, Problem]) -> DeployerError:
+def _stopped(stop: Stop, failed: Failed) -> DeployerError:
     """What failed before is told too."""
-    hint = "what is left is the next plan: deploy plan"
-    if why != "interrupted":
-        return LockedError((*failed.values(), Problem(why or "the lock is held no longer", hint=hint)))
+    from deployer.remote.stopping import INTERRUPTED
+
+    hint = "look at it: deploy plan"
+    if stop.why != INTERRUPTED:
+        why = Problem(stop.why or "the lock is held no longer", detail=stop.detail, hint=hint)
+        return LockedError((*failed.values(), why))
     summary = "interrupted; the step that was running is finished, and the lock is free"
     return StoppedError((*failed.values(), Problem(summary, hint=hint)))
 
@@ -159,10 +165,11 @@ def _go_on(job: Job, after: Sight, before: Sight, failed: Failed, refused: bool)
         run = _run(job, now, replace(todo, plan=plan))
         after = look_again(before, job.spec)
         if is_of_release(todo.world, run):
-            raise failed_release(after, before, todo.world, run, job.spec.fleet, job.tell)
+            seen = replace(after, missed={**after.missed, **failed})
+            raise failed_release(seen, before, todo.world, run, job.spec.fleet, job.tell, job.lock)
         known, failed = failed, {**after.missed, **run.failed, **failed}
         if run.stopped:
-            raise _stopped(job.stop.why, failed)
+            raise _stopped(job.stop, failed)
         if failed.keys() == known.keys():
             return failed, _without(after, before, failed)
 

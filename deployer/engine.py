@@ -5,7 +5,6 @@ The CLI and the pipeline step call these and nothing below them.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -24,6 +23,10 @@ from deployer.spec import Spec
 
 if TYPE_CHECKING:
     from deployer.remote.stopping import Stop
+
+
+BUILD_LOCK = "/var/lib/deployer/.build.lock"
+"""Held by whoever builds on a host (slug.build.py)."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,6 @@ def build(spec: Spec, sight: Sight, order: Order) -> Decided:
     from deployer.remote.bootstrap import bootstrap
     from deployer.remote.stopping import interruptible
 
-    order = replace(order, tell=_timed(order.tell))
     bootstrap(sight.links, sight.facts, order.tell)
     with interruptible(sight.links, order.tell) as stop:
         now = _build(spec, sight, order, stop, lambda s: building(spec, s))
@@ -81,11 +83,13 @@ def purge_cache(spec: Spec, sight: Sight, tell: Tell, lock_wait: int = 0) -> Non
     host = next((h.name for h in sight.hosts if "build" in h.roles and sight.facts[h.name].python), None)
     if host is None:
         return
-    argv = ("rm", "-rf", "--one-file-system", "--", f"{APPS}/{spec.fleet.app}/cache")
+    rm = ("rm", "-rf", "--one-file-system", "--", f"{APPS}/{spec.fleet.app}/cache")
+    argv = ("flock", "-w", "300", BUILD_LOCK, *rm)
     step = Step(Stage.PREPARE, "purge the build cache", Sh(argv))
     change = Change(f"slug/{host}/cache", "delete", host, "asked for", (), (step,))
-    with locked(sight.links, f"purge the cache of {spec.fleet.app}", lock_wait, tell):
-        run = converge(sight.links, Plan(spec.fleet.app, "", (change,), 0, (host,)), tell)
+    plan = Plan(spec.fleet.app, "", (change,), 0, (host,))
+    with locked(sight.links, f"purge the cache of {spec.fleet.app}", lock_wait, tell) as lock:
+        run = converge(sight.links, plan, tell, lock=lock)
     if run.failed:
         raise DeployerError(run.failed.values())
 
@@ -95,15 +99,14 @@ def _apply(spec: Spec, sight: Sight, order: Order, decided: Callable[[Sight], De
     from deployer.remote.holding import locked
     from deployer.remote.stopping import interruptible
 
-    order = replace(order, tell=_timed(order.tell))
     bootstrap(sight.links, sight.facts, order.tell)
     with interruptible(sight.links, order.tell) as stop:
         if any(step.stage == Stage.BUILD for change in order.agreed.changes for step in change.steps):
             sight = _build(spec, sight, order, stop, decided)
             order = replace(order, agreed=_without_build(order.agreed, decided(sight).plan))
-        with locked(sight.links, _doing(order), order.lock_wait, order.tell, stop):
+        with locked(sight.links, _doing(order), order.lock_wait, order.tell, stop) as lock:
             now, todo = _decided_anew(spec, sight, order, decided)
-            return act(Job(spec, order.tell, stop, decided, order.proof), now, todo)
+            return act(Job(spec, order.tell, stop, decided, order.proof, lock), now, todo)
 
 
 def _build(spec: Spec, sight: Sight, order: Order, stop: Stop, decided: Callable[[Sight], Decided]) -> Sight:
@@ -111,10 +114,10 @@ def _build(spec: Spec, sight: Sight, order: Order, stop: Stop, decided: Callable
     from deployer.remote.holding import locked
 
     job = Job(spec, order.tell, stop, decided, proof=False)
-    with locked(sight.links, _doing(order), order.lock_wait, order.tell, stop):
+    with locked(sight.links, _doing(order), order.lock_wait, order.tell, stop) as lock:
         now, todo = _decided_anew(spec, sight, order, decided)
         part = _of_build(todo.plan, todo.world.builder.name)
-        act_only(job, now, replace(todo, plan=part.until(Stage.IMAGE)))
+        act_only(replace(job, lock=lock), now, replace(todo, plan=part.until(Stage.IMAGE)))
     return act_only(job, now, replace(todo, plan=part.at(Stage.BUILD)))
 
 
@@ -146,12 +149,6 @@ def _decided_anew(
     if not was_fresh and (problems := stale.moved(order.agreed.as_dict(), todo.plan)):
         raise StalePlanError(problems)
     return now, todo
-
-
-def _timed(tell: Tell) -> Tell:
-    """One clock for the whole of an apply, whose parts begin at different times."""
-    began = time.monotonic()
-    return lambda event: tell(replace(event, elapsed=time.monotonic() - began))
 
 
 def _doing(order: Order) -> str:

@@ -18,12 +18,11 @@ class Event:
     address: str = ""
     say: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
-    elapsed: float = 0.0
-    """Seconds since the run began."""
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self, elapsed: float) -> dict[str, Any]:
+        """The public shape, `schemas/event.schema.json`; `elapsed` is in seconds since the command began."""
         public = {"event": self.kind, "host": self.host, "address": self.address, "say": self.say}
-        return public | {"elapsed": round(self.elapsed, 2)} | dict(self.detail)
+        return public | {"elapsed": round(elapsed, 2)} | dict(self.detail)
 
 
 Tell = Callable[[Event], None]

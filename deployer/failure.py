@@ -36,13 +36,14 @@ def is_of_release(world: World, run: Run) -> bool:
 
 
 def failed_release(
-    after: Sight, before: Sight, world: World, run: Run, fleet: Fleet, tell: Tell
+    after: Sight, before: Sight, world: World, run: Run, fleet: Fleet, tell: Tell, lock: str = ""
 ) -> DeployerError:
-    """The error to raise, once what the failed release has begun is undone."""
-    problems = tuple(run.failed[name] for name in sorted(run.failed))
+    """The error to raise, once what the failed release has begun is undone. It tells of missing hosts too."""
+    failed = {**after.missed, **run.failed}
+    problems = tuple(failed[name] for name in sorted(failed))
     said = _last_words(after, world, run)
     has_begun = world.release is not None and world.release.number in _records(after, world)
-    undone = _restore(after, before, world, fleet, tell) if has_begun else ()
+    undone = _restore(after, before, world, fleet, tell, lock) if has_begun else ()
     return ReleaseFailedError((*problems, *said, *(undone or (_kept(after, world, has_begun),))))
 
 
@@ -73,7 +74,9 @@ def _silent(facts: Mapping[str, Facts], world: World, run: Run) -> set[str]:
     return down or {seat.name for seat in new}
 
 
-def _restore(sight: Sight, before: Sight, world: World, fleet: Fleet, tell: Tell) -> tuple[Problem, ...]:
+def _restore(
+    sight: Sight, before: Sight, world: World, fleet: Fleet, tell: Tell, lock: str
+) -> tuple[Problem, ...]:
     """The release that served goes on alone, and the failed one is recorded so; what went wrong with that."""
     from deployer.remote.converge import converge
 
@@ -81,27 +84,29 @@ def _restore(sight: Sight, before: Sight, world: World, fleet: Fleet, tell: Tell
     env = _env(sight, world, old)
     secrets = (Text(value, secret=True) for value in releases.read_env(env.reveal()).values()) if env else ()
     undo = undoing(sight, before, world, env, fleet)
-    run = converge(sight.links, undo, tell, (*(world.config or {}).values(), *secrets))
+    run = converge(sight.links, undo, tell, (*(world.config or {}).values(), *secrets), lock=lock)
     return tuple(run.failed[name] for name in sorted(run.failed))
 
 
 def undoing(sight: Sight, before: Sight, world: World, env: Text | None, fleet: Fleet) -> Plan:
     """From what a failed release has left to the one that served: its dynos, and those that had stopped.
 
-    `env` are the config vars of the old release.
+    `env` are the config vars of the old release. Hosts that no longer answer keep what they have.
     """
+    facts = {**before.facts, **sight.facts}
     records = _records(sight, world)
     failed = world.release.number if world.release else 0
     bad = {n: replace(r, outcome="failed") for n, r in records.items() if n == failed}
     old = releases.current(records)
-    still = placement.present(world.app, sight.facts, old) if old else ()
+    still = placement.present(world.app, facts, old) if old else ()
     back = replace(
         world,
-        hosts=sight.hosts,
-        facts=sight.facts,
+        hosts=before.hosts,
+        facts=facts,
+        lost=frozenset(facts.keys() - sight.facts.keys()),
         release=old,
         records=releases.kept({**records, **bad}, old),
-        seats=_old_seats(sight, before, world, old, fleet) if old else (),
+        seats=_old_seats(before, facts, world, old, fleet) if old else (),
         standing=frozenset(seat.key for seat in still),
         build=None,
         env=env,
@@ -112,13 +117,16 @@ def undoing(sight: Sight, before: Sight, world: World, env: Text | None, fleet: 
     return replace(plan, changes=tuple(c for c in plan.changes if c.address.split("/")[0] in UNDONE_BY))
 
 
-def _old_seats(sight: Sight, before: Sight, world: World, old: Release, fleet: Fleet) -> tuple[Seat, ...]:
+def _old_seats(
+    before: Sight, facts: Mapping[str, Facts], world: World, old: Release, fleet: Fleet
+) -> tuple[Seat, ...]:
     """Those that were there before this run, and one for each that an earlier run had stopped already."""
-    seats = [s for s in placement.present(world.app, before.facts, old) if s.host in sight.facts]
-    new = placement.present(world.app, before.facts, world.release)
+    seats = placement.present(world.app, before.facts, old)
+    if world.release is None or world.release.number not in _records(before, world):
+        return seats
     places = {(seat.type, seat.n) for seat in seats}
-    gone = [s for s in new if (s.type, s.n) not in places and s.host in sight.facts]
-    return (*seats, *placement.anew(gone, old, sight.hosts, sight.facts, fleet))
+    gone = [s for s in world.seats if s.type in old.processes and (s.type, s.n) not in places]
+    return (*seats, *placement.anew(gone, old, before.hosts, facts, fleet))
 
 
 def _env(sight: Sight, world: World, old: Release | None) -> Text | None:

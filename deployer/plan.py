@@ -112,9 +112,10 @@ class Plan:
         return self._only(lambda step: step.stage == stage)
 
     def before(self, stage: Stage) -> Plan:
-        """All that comes before the first barrier of a stage."""
-        end = min((turn(barrier) for barrier in self.barriers() if barrier[0] == stage), default=None)
-        return self._only(lambda step: end is None or turn((step.stage, step.wave)) < end)
+        """All that comes before the first barrier of a stage, or before where its first would be."""
+        barriers = (barrier for barrier in self.barriers() if barrier[0] == stage)
+        end = min(turn(barrier) for barrier in (*barriers, (stage, 0)))
+        return self._only(lambda step: turn((step.stage, step.wave)) < end)
 
     def _only(self, wanted: Callable[[Step], bool]) -> Plan:
         parts = ((c, tuple(s for s in c.steps if wanted(s))) for c in self.changes)

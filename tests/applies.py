@@ -76,7 +76,7 @@ class Applies:
     """Hosts that do not answer when they are looked at."""
     begun: list[At] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
-    stop: Any = field(default_factory=lambda: SimpleNamespace(why=None))
+    stop: Any = field(default_factory=lambda: SimpleNamespace(why=None, detail=""))
 
     def sight(self, wanted: Spec) -> Sight:
         sight = self.seen.sight(wanted)
@@ -143,7 +143,7 @@ class Applies:
         else:
             self.watcher(at, plan)
             self._do(run, at)
-            stop.why = "interrupted" if became == STOP else stop.why
+            stop.why = stopping.INTERRUPTED if became == STOP else stop.why
 
     def _do(self, run: Ran, at: At) -> None:
         try:
@@ -179,12 +179,12 @@ def summaries(error: DeployerError | None) -> list[str]:
     return [problem.summary for problem in error.problems] if error else []
 
 
-def on(stage: Stage, became: str, *hosts: str, say: str = "") -> Upset:
-    """What becomes of the steps at a stage, on some hosts or all, whose words begin with `say`."""
+def on(stage: Stage, became: str, *hosts: str, say: str = "", of: str = "") -> Upset:
+    """What becomes of the steps at a stage: on some hosts or all, that `say` so, of a change that ends so."""
 
     def upset(at: At) -> str:
-        is_meant = at.stage == stage and at.host in (hosts or (at.host,)) and at.say.startswith(say)
-        return became if is_meant else FINE
+        is_meant = at.stage == stage and at.host in (hosts or (at.host,))
+        return became if is_meant and at.say.startswith(say) and at.address.endswith(of) else FINE
 
     return upset
 
@@ -194,11 +194,11 @@ def both(*upsets: Upset) -> Upset:
     return lambda at: next((became for upset in upsets if (became := upset(at)) != FINE), FINE)
 
 
-def before(stage: Stage) -> Upset:
-    """Whoever applies dies before the first step of a stage."""
+def before(stage: Stage, say: str = "") -> Upset:
+    """Whoever applies dies before the first step of a stage whose words begin with `say`."""
 
     def upset(at: At) -> str:
-        if at.stage == stage:
+        if at.stage == stage and at.say.startswith(say):
             raise Killed
         return FINE
 

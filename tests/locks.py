@@ -32,6 +32,9 @@ sys.exit(main(json.loads(line.decode())))
 """
 
 
+STEP_SECONDS = 1
+
+
 def argv(folder: Path, jump: float = 0) -> list[str]:
     """With a wall clock that is `jump` seconds off; each byte of `later` is a second that has passed.
 
@@ -46,7 +49,7 @@ def argv(folder: Path, jump: float = 0) -> list[str]:
         "AUDIT": str(folder / "audit.log"),
         "LOOK_SECONDS": 0.05,
         "STEP_LOOK_SECONDS": 0.05,
-        "STEP_SECONDS": 1,
+        "STEP_SECONDS": STEP_SECONDS,
     }
     return [sys.executable, "-c", START, str(SCRIPT), json.dumps(names), str(jump)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -74,14 +75,16 @@ def load(
 
 
 def teller(as_json: bool) -> Callable[[Event], None]:
-    """What draws events: a line each, JSON on standard output or words on standard error.
+    """What draws events as they come: a line each, JSON on standard output or words on standard error.
 
     A reader who leaves (`| head`) ends nothing: hosts are not left in the middle for it.
     """
     from deployer.views import json, text
 
+    began = time.monotonic()
+
     def tell(event: Event) -> None:
-        document = event.as_dict()
+        document = event.as_dict(time.monotonic() - began)
         line = json.line(document) if as_json else text.event(document)
         try:
             if line:

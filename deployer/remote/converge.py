@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -47,7 +46,6 @@ class Run:
     lock: str = ""
     """The id of the lock under which it runs; a build has none."""
     key: Text = field(default_factory=lambda: Text(secrets.token_hex(32), secret=True))
-    began: float = field(default_factory=time.monotonic)
     failed: dict[str, Problem] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     """Those of the failed whose link broke or that fell silent, so that no step is known to have failed."""
@@ -58,7 +56,7 @@ class Run:
     """It ended early, for `stop.why`, and some steps were not begun."""
 
     def event(self, kind: Any, **words: Any) -> None:
-        self.tell(Event(kind, elapsed=time.monotonic() - self.began, **words))
+        self.tell(Event(kind, **words))
 
 
 def converge(

@@ -35,6 +35,8 @@ class Grip:
     hang_up: Callable[[], None]
     lost: Callable[[str, str], None]
     """Told once if the lock is lost while it is held: in words, and what the host said."""
+    unwanted: Callable[[], bool] = lambda: False
+    """Whether the wait for it is to end."""
     channel: Any = None
     held: bool = False
     dropped: bool = False
@@ -58,7 +60,7 @@ def at_once(job: Callable[[Grip], None], grips: Iterable[Grip], seconds: float) 
 
 
 def take(grip: Grip, waits: Callable[[str, Record], None]) -> None:
-    """Begin, and set `held`, `other` or `failed`; none of them if the link broke, or on a fresh host."""
+    """Begin, and set `held`, `other` or `failed`; none if the link broke, on a fresh host, or if unwanted."""
     grip.thread = Thread(target=_converse, args=(grip,), daemon=True)
     grip.thread.start()
     found = _answer(grip, ANSWER)
@@ -87,6 +89,8 @@ def _answer(grip: Grip, seconds: int) -> Record:
     for _ in range(seconds):
         with suppress(Empty):
             return grip.answers.get(timeout=1)
+        if grip.unwanted():
+            return {"unwanted": True}
     return {}
 
 

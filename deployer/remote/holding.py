@@ -55,10 +55,10 @@ def locked(
     `stop` was asked to end while it waited.
     """
     patience = LET_GO + 2.0
-    began, grips = time.monotonic(), list[Grip]()
+    grips = list[Grip]()
     held: float | None = None
     request = {"id": uuid.uuid4().hex, "who": who(), "doing": doing, "seconds": LEASE}
-    say = partial(_say, tell, began)
+    say = partial(_say, tell)
     try:
         _take(links, request, wait, grips, say, stop)
         held = time.monotonic()
@@ -84,9 +84,9 @@ def unlock(links: Links, doing: str) -> dict[str, Record]:
     return {name: found for name, found in asked.items() if found}
 
 
-def _say(tell: Tell | None, began: float, kind: Any, words: str, **detail: Any) -> None:
+def _say(tell: Tell | None, kind: Any, words: str, **detail: Any) -> None:
     if tell:
-        tell(Event(kind, say=words, detail=detail, elapsed=time.monotonic() - began))
+        tell(Event(kind, say=words, detail=detail))
 
 
 def _take(
@@ -148,6 +148,7 @@ def _grip(links: Links, name: str, request: Mapping[str, Any], stop: Stop | None
         dial=lambda: channel.converse(client, command, (channel.script("lock.py"), line)),
         hang_up=client.close,
         lost=stop.ask if stop else lambda why, detail: None,
+        unwanted=lambda: stop is not None and stop.why is not None,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -44,7 +43,7 @@ def interruptible(links: Links, tell: Tell) -> Iterator[Stop]:
     """SIGINT or SIGTERM stops after the running step; the second raises KeyboardInterrupt at once."""
     import gevent
 
-    began, signals = time.monotonic(), count(1)
+    signals = count(1)
     stop = Stop(lambda token: gevent.spawn(_pass_on, links, token))
 
     def hear() -> None:
@@ -52,7 +51,7 @@ def interruptible(links: Links, tell: Tell) -> Iterator[Stop]:
             gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
             return
         say = "nothing more is begun, and what runs is finished; once more stops at once"
-        tell(Event("stop", say=say, elapsed=time.monotonic() - began))
+        tell(Event("stop", say=say))
         stop.ask(INTERRUPTED)
 
     before = {number: signal.getsignal(number) for number in SIGNALS}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def last_lines(links: Links, hosts: Iterable[str], app: str, process: str, count: int) -> list[str]:
     """From the first logplex host that has some; none where no host answers."""
     act = Sh((TAIL, app, str(count), "", process, "0"), timeout=20)
-    body = b"".join(orders((Step(Stage.PREPARE, "read the log", act),), Text(""), ""))
+    body = b"".join(orders((Step(Stage.PREPARE, "read the log", act),), Text(""), "", alone=False))
     found = links.each(lambda name: _lines(links, name, body) if name in set(hosts) else [])
     return next((lines for lines in found.values() if isinstance(lines, list) and lines), [])
 

@@ -22,7 +22,7 @@ TASKS["processes"] = {"web": "w", "release": "migrate"}
 def fails(seen: Fleet, wanted: Spec, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Any:
     """An apply whose first step at `stage` fails, and what follows from that; None where no release failed."""
 
-    def run(links: object, plan: Plan, *rest: object) -> SimpleNamespace:
+    def run(links: object, plan: Plan, *rest: object, **lock: object) -> SimpleNamespace:
         seen.run(plan)
         return SimpleNamespace(failed={})
 

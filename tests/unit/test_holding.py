@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import locks
 import pytest
 from jsonschema import Draft202012Validator
 from locks import Talk, ask
@@ -184,6 +185,22 @@ def test_the_second_interrupt_waits_for_nobody(links: Links) -> None:
     with pytest.raises(KeyboardInterrupt), locked(links, "apply"):  # type: ignore[arg-type]
         interrupt()
     assert time.monotonic() - began[0] < 1
+
+
+def test_an_end_that_is_asked_for_ends_the_wait_for_a_step(
+    links: Links, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "STEP_SECONDS", 30)
+    stop, run = Stop(), links.open["box-1"].folder / "run"
+    run.mkdir(parents=True)
+    with (run / "runner").open("w") as step:
+        fcntl.flock(step, fcntl.LOCK_EX)
+        threading.Timer(0.5, lambda: setattr(stop, "why", "interrupted")).start()
+        began = time.monotonic()
+        with pytest.raises(StoppedError), locked(links, "apply", 0, None, stop):  # type: ignore[arg-type]
+            pass
+    assert time.monotonic() - began < 8
+    assert look(links) == {}
 
 
 def test_a_step_is_waited_for_and_never_unlocked(links: Links) -> None:

@@ -113,21 +113,21 @@ def test_a_table_has_columns() -> None:
     ("event", "line"),
     [
         (
-            Event("stage", say="START", detail={"hosts": ["one", "two"]}, elapsed=2.34),
+            Event("stage", say="START", detail={"hosts": ["one", "two"]}),
             "[   2.3s] START on one, two",
         ),
-        (Event("start", "one", say="start web.1"), "[   0.0s]   one: start web.1"),
+        (Event("start", "one", say="start web.1"), "[   2.3s]   one: start web.1"),
         (Event("line", "one", detail={"text": "-----> Python"}), "          -----> Python"),
-        (Event("failed", "one", say="start web.1"), "[   0.0s]   one: FAILED: start web.1"),
-        (Event("look", say="look again"), "[   0.0s] look again"),
+        (Event("failed", "one", say="start web.1"), "[   2.3s]   one: FAILED: start web.1"),
+        (Event("look", say="look again"), "[   2.3s] look again"),
         (
             Event("stage", say="START", detail={"hosts": ["one"], "wave": 2}),
-            "[   0.0s] START, wave 2, on one",
+            "[   2.3s] START, wave 2, on one",
         ),
-        (Event("stop", say="finishing the running step"), "[   0.0s] finishing the running step"),
+        (Event("stop", say="finishing the running step"), "[   2.3s] finishing the running step"),
         (Event("ok", "one", say="start web.1"), None),
     ],
     ids=lambda value: value.kind if isinstance(value, Event) else "",
 )
 def test_progress_is_one_line_an_event(event: Event, line: str | None) -> None:
-    assert text.event(event.as_dict()) == line
+    assert text.event(event.as_dict(2.34)) == line
