@@ -62,9 +62,10 @@ class Talk:
         self.process = subprocess.Popen(argv(folder, jump), stdin=other, stdout=other, stderr=other)
         other.close()
         self.recv, self.settimeout = self.socket.recv, self.socket.settimeout
-        self.sendall, self.close = self.socket.sendall, self.socket.close
+        self.send, self.close = self.socket.send, self.socket.close
+        self.sendall = self.socket.sendall
         self.shutdown_write = partial(self.socket.shutdown, socket.SHUT_WR)
-        self.sendall(line)
+        self.send(line)
 
     def hear(self) -> dict[str, Any]:
         """Its next answer; what it says to a person is passed over, `{}` at its end."""

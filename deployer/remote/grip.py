@@ -78,7 +78,7 @@ def let_go(grip: Grip) -> None:
     grip.dropped = True
     if grip.channel is not None and grip.thread is not None:
         with suppress(OSError):  # the link broke: over there the lock ends with it
-            grip.channel.sendall(b"drop\n")
+            grip.channel.send(b"drop\n")
             grip.channel.shutdown_write()  # the end is heard even if the word was read ahead with the request
         grip.thread.join(LET_GO)
         grip.channel.close()
@@ -120,8 +120,9 @@ def _lines(channel: Any) -> Iterator[bytes]:
         try:
             block = channel.recv(4096)
         except TimeoutError:
-            with suppress(OSError):  # the process there has ended, and what it said last is still to be read
-                channel.sendall(b"renew\n")
+            # It may have ended, and what it said last is still to be read; `sendall` would never return then.
+            with suppress(OSError):
+                channel.send(b"renew\n")
             continue
         if not block:
             return
