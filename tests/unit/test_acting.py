@@ -76,6 +76,7 @@ def test_a_watch_that_says_no_after_a_host_fell_silent_is_undone(hands: Applies)
     assert dynos(hands) == was
     assert serves(hands, "a") == ["hello.web.1.v1", "hello.web.2.v1", "hello.web.3.v1"]
     assert outcomes(hands, spec(**THREE)) == ["v1 succeeded", "v2 failed"]
+    assert hands.apply(spec(**THREE)) is None
 
 
 def test_a_run_that_died_before_its_watch_is_watched_by_the_next(hands: Applies) -> None:
