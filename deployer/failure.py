@@ -113,8 +113,16 @@ def undoing(sight: Sight, before: Sight, world: World, env: Text | None, fleet: 
         tasks=(),
     )
     limits = Limits(watch=0, drain=world.rollout.drain)
-    plan = planner.plan(rollout.rolled(back, limits), PROVIDERS)
-    return replace(plan, changes=tuple(c for c in plan.changes if c.address.split("/")[0] in UNDONE_BY))
+    back = rollout.rolled(back, limits)
+    plan = planner.plan(back, PROVIDERS)
+    undo = replace(plan, changes=tuple(c for c in plan.changes if c.address.split("/")[0] in UNDONE_BY))
+    return undo.before(Stage.RETIRE) if _are_led_to(back) else undo
+
+
+def _are_led_to(world: World) -> bool:
+    """Whether a lost router may lead to the failed dynos, which can stay: none has to make room."""
+    is_lost = any(host.name in world.lost for host in world.with_role("router"))
+    return is_lost and len(world.rollout.waves) < 2
 
 
 def _old_seats(

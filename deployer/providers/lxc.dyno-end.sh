@@ -41,13 +41,6 @@ report() {
     [ ! -s "$run/lxc.log" ] || cat "$run/lxc.log" >&2
 }
 
-# Routers learn at once that nobody is there and try another dyno; else each waits 5 s for an answer.
-refuse() {
-    [ "$PORT" != 0 ] || return 0
-    : >"$unreachable"
-    ip route replace unreachable "$ADDRESS/32" || true # it says why, in the journal
-}
-
 # What LXC and systemd leave, more of it when LXC itself was killed.
 sweep() {
     [ ! -e "/sys/class/net/$VETH" ] || ip link delete "$VETH" || true

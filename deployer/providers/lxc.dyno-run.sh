@@ -159,6 +159,7 @@ trap - EXIT
 { announce; [ -n "${ONCE:-}" ] || note_loaded; } &
 notes=$!
 await
+[ -n "$asked" ] || refuse
 drain
 [ -z "$asked" ] || [ -n "${ONCE:-}" ] || status=0
 exit $status

@@ -83,6 +83,13 @@ clock() {
     now=${now%.*}${now#*.}
 }
 
+# Routers learn at once that nobody is there and try another dyno; else each waits 5 s for an answer.
+refuse() {
+    if [ "$PORT" = 0 ] || [ -e "$unreachable" ]; then return; fi
+    : >"$unreachable"
+    ip route replace unreachable "$ADDRESS/32" || true # it says why, in the journal
+}
+
 # has_ended PID: of a child, before or after the shell has noticed.
 has_ended() {
     read -r stat <"/proc/$1/stat" || return 0
