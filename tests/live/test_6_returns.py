@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from campaign import LONG, edited, fleet_with, report, run, whole
 from conftest import Shop
-from load import Load, steady
+from load import ROUTERS, Load, steady
 
 pytestmark = pytest.mark.live
 
@@ -17,19 +17,24 @@ SICK = {"SICK_STATUS": "503"} | ({} if LONG else {"SICK_TIMES": "20"})
 PLANTED = {"PLANTED": {"env": "PLANTED"}}
 
 
-def refused(shop: Shop, what: str, config: dict[str, str], **fleet: Any) -> tuple[str, Load]:
-    """Applies a bad release under load: exit 8, and all is as before. What was said, and the load."""
+def refused(shop: Shop, what: str, config: dict[str, str], lost: int = 0, **fleet: Any) -> tuple[str, Load]:
+    """Applies a bad release under load: exit 8, and all is as before. What was said, and the load.
+
+    At most `lost` requests may fail.
+    """
     old = {d["release"] for d in shop.ps()}
     assert len(old) == 1
-    with fleet_with(shop, config=PLANTED | config, **fleet), steady() as load:
+    with fleet_with(shop, config=PLANTED | config, **fleet), steady(strict=False) as load:
         done = run(shop, "apply", "--yes")
+    assert len(load.failures) <= lost, f"{len(load.failures)} of {len(load.answers)}: {load.failures}"
     assert done.code == 8, f"{done.code}\n{done.stdout[-2000:]}\n{done.stderr}"
     assert "goes on serving" in done.stderr
     assert {(d["release"], d["state"]) for d in shop.ps()} == {(next(iter(old)), "up")}
     assert shop.get().split()[1] in old
     assert shop.changes() == []
     report(
-        f"{what}: back to the old release after {done.seconds:.1f} s; {len(load.answers)} requests, 0 failed"
+        f"{what}: back to the old release after {done.seconds:.1f} s; {len(load.answers)} requests, "
+        f"{len(load.failures)} failed"
     )
     return done.stderr + done.stdout, load
 
@@ -41,9 +46,10 @@ def test_one_that_fails_its_check_never_serves(chaos: Shop) -> None:
 
 
 def test_one_that_crashes_after_the_switch_is_taken_back(chaos: Shop) -> None:
-    """Only one of its dynos crashes, so the router has another for the requests that it drops."""
+    """What the dyno had begun to answer goes with it, one request through each router; no other fails."""
+    crash = {"CRASH": "web.2:1.5"}
     said, load = refused(
-        chaos, "a crash after the switch", {"CRASH": "web.2:1.5"}, rollout={"watch": 6, "drain": 4}
+        chaos, "a crash after the switch", crash, lost=len(ROUTERS), rollout={"watch": 6, "drain": 4}
     )
     assert "web.2 will crash in 1.5 s because CRASH says so" in said
     assert len(load.releases()) == 2, "it did serve for a moment"

@@ -150,11 +150,11 @@ def test_what_a_lost_host_serves_stays_in_the_routers_until_the_last_wave(hands:
 
 
 def test_a_floor_that_cannot_be_kept_without_a_lost_host_follows_why_it_is_lost(hands: Applies) -> None:
-    small(hands, ONE_DYNO, "a", "b")
-    tight: dict[str, Any] = {"hosts": {"a": ALL, "b": "dynos"}, "scale": {"web": 2}, "rollout": {"floor": 1}}
-    hands.seen.apply(spec(**tight))
+    small(hands, ONE_DYNO, "a")
+    tight: dict[str, Any] = {"hosts": {"a": ALL, "b": "dynos"}, "rollout": {"floor": 2}}
+    hands.seen.apply(spec(**tight, scale={"web": 2}))
     was = dynos(hands)
-    error = hands.apply(spec(**tight, source="two"), on(Stage.SHIP, SILENT, "b"))
+    error = hands.apply(spec(**tight, scale={"web": 3}, source="two"), on(Stage.SHIP, SILENT, "b"))
     assert isinstance(error, PartlyAppliedError)
     assert summaries(error)[0] == "b fell silent"
     assert dynos(hands) == was
