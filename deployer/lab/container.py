@@ -60,7 +60,7 @@ def configure(name: str) -> None:
         "container.conf.j2",
         name=name,
         rootfs=str(layout.rootfs(name)),
-        cgroup=f"{layout.CGROUP}/{name}",
+        cgroup=f"{layout.cgroup()}/{name}",
         bridge=layout.BRIDGE,
         veth=layout.veth(name),
         hardware_address=layout.hardware_address(name),
@@ -101,7 +101,7 @@ def _belongs(pid: int, name: str) -> bool:
         return False
     starts = words.startswith("lxc-start\0") and all(f"{word}\0" in words for word in _named(name))
     watches = words.rstrip("\0") == f"[lxc monitor] {layout.hosts()} {name}"
-    return state != "Z" and (starts or watches or f"/{layout.CGROUP}/{name}/" in groups)
+    return state != "Z" and (starts or watches or f"/{layout.cgroup()}/{name}/" in groups)
 
 
 def _kill(pid: int) -> None:
@@ -118,7 +118,7 @@ def _cgroups(pattern: str) -> list[Path]:
 def _tops() -> list[Path]:
     """The lab's group in the one hierarchy of cgroup v2, or in each of v1's."""
     root = Path("/sys/fs/cgroup")
-    return [*root.glob(layout.CGROUP), *root.glob(f"*/{layout.CGROUP}")]
+    return [*root.glob(layout.cgroup()), *root.glob(f"*/{layout.cgroup()}")]
 
 
 def _remove_cgroup(tree: Path) -> None:

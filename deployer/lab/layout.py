@@ -13,8 +13,6 @@ PREFIX = 24
 SUBNET = "10.77.0.0/24"
 VETH = "deployerlab-"
 TABLE = "deployer_lab"
-CGROUP = "deployer-lab"
-LOCK = Path("/run/deployer-lab.lock")
 MOST_HOSTS = 50
 AT_ONCE = 4
 """Hosts that are copied, started or asked at the same time."""
@@ -29,6 +27,16 @@ ASKER_PASSWORD = "asker"
 def home() -> Path:
     """All state of the lab; `DEPLOYER_LAB_DIR` moves it, for a disk with more room."""
     return Path(os.environ.get("DEPLOYER_LAB_DIR", "/var/lib/deployer-lab"))
+
+
+def cgroup() -> str:
+    """The control group of all hosts, named after the lab's folder: one lab never ends another's."""
+    return home().name
+
+
+def lock() -> Path:
+    """Held while a lab command runs."""
+    return Path(f"/run/{home().name}.lock")
 
 
 def cache() -> Path:

@@ -66,7 +66,7 @@ def install_missing(say: Say) -> None:
 @contextmanager
 def only_one(say: Say) -> Iterator[None]:
     """One lab command at a time. The kernel drops the lock with its holder, however that ends."""
-    with layout.LOCK.open("w") as file:
+    with layout.lock().open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
