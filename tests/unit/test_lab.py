@@ -31,7 +31,7 @@ Signed-By: {key}
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEPLOYER_LAB_DIR", str(tmp_path / "lab"))
-    monkeypatch.setattr(layout, "LOCK", tmp_path / "lock")
+    monkeypatch.setattr(layout, "lock", lambda: tmp_path / "lock")
 
 
 @pytest.fixture
