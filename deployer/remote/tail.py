@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from deployer.logs import Query
 from deployer.model import Sh, Stage, Step, Text
 from deployer.remote import channel
 from deployer.remote.orders import orders
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def last_lines(links: Links, hosts: Iterable[str], app: str, process: str, count: int) -> list[str]:
     """From the first logplex host that has some; none where no host answers."""
-    act = Sh((TAIL, app, str(count), "", process, "0"), timeout=20)
+    act = Sh((TAIL, *Query(app, count, process=process).argv()), timeout=20)
     body = b"".join(orders((Step(Stage.PREPARE, "read the log", act),), Text(""), "", alone=False))
     found = links.each(lambda name: _lines(links, name, body) if name in set(hosts) else [])
     return next((lines for lines in found.values() if isinstance(lines, list) and lines), [])
