@@ -28,7 +28,7 @@ def _leave(status: int) -> NoReturn:
 
 
 def _run(debug: bool) -> int:
-    from deployer.problems import INTERRUPTED, DeployerError, ReaderLeft
+    from deployer.problems import INTERRUPTED, DeployerError, ReaderLeftError
 
     try:
         return _commands()
@@ -42,7 +42,7 @@ def _run(debug: bool) -> int:
     except BrokenPipeError as left:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         # whatever was being done is not known to be finished
-        return 0 if isinstance(left, ReaderLeft) else 1
+        return 0 if isinstance(left, ReaderLeftError) else 1
     except Exception as error:
         if debug:
             raise

@@ -45,6 +45,8 @@ def build_world(spec: Spec, sight: Sight) -> World:
     if spec.to:
         spec = rollback.returned(spec, records, sight.hosts, facts)
     keys = _keys(spec, facts)
+    from deployer.remote.holding import who
+
     config = {**spec.config, **{n: Text(keys.generated[n], secret=True) for n in spec.generated}}
     if lacking := source.missing(spec, platform=tuple(config)):
         raise InputError(lacking)
@@ -71,6 +73,8 @@ def build_world(spec: Spec, sight: Sight) -> World:
         build=build,
         tasks=_tasks(spec, release, records),
         health=spec.fleet.health,
+        who=who(),
+        formation=placement.in_words(placement.formation(spec.app, spec.fleet)),
         lost=sight.lost,
     )
     return rollout.rolled(world, spec.fleet.rollout)

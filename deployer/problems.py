@@ -106,5 +106,5 @@ CHANGES_PENDING = 2
 INTERRUPTED = 130
 
 
-class ReaderLeft(BrokenPipeError):
+class ReaderLeftError(BrokenPipeError):
     """Whoever read, such as `head`, has seen enough of what only shows: nothing is left undone."""

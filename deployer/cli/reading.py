@@ -69,7 +69,7 @@ def logs(
     Example: deploy logs --since 10m --ps web.1
     """
     from deployer.logs import query
-    from deployer.problems import ReaderLeft
+    from deployer.problems import ReaderLeftError
     from deployer.remote import logplexes
 
     asked = query("", number, source, process, since)
@@ -84,7 +84,7 @@ def logs(
             if _reader_left():
                 return
     except BrokenPipeError as error:
-        raise ReaderLeft from error
+        raise ReaderLeftError from error
 
 
 def _print(lines: list[str], as_json: bool) -> None:

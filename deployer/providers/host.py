@@ -42,6 +42,7 @@ SCRIPTS = {
     "log-rotate": "rsyslog.rotate.sh",
     "log-tail": "rsyslog.tail.py",
     "log-lost": "rsyslog.lost.py",
+    "log-say": "rsyslog.say.sh",
     "mesh-take": "nginx.take.sh",
     "wall-take": "nftables.take.sh",
 }
