@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -61,9 +61,29 @@ def stamp(line: str) -> str:
     return line.partition(" ")[0]
 
 
+class Repeats:
+    """Numbers the lines of a host: the same line at once again was written twice, later again it is a double.
+
+    What a host has sent before its connection broke, it sends once more afterwards.
+    """
+
+    def __init__(self) -> None:
+        self.last, self.times = "", 0
+
+    def key(self, line: str) -> tuple[str, int]:
+        self.times = self.times + 1 if line == self.last else 0
+        self.last = line
+        return line, self.times
+
+
+def keyed(lines: Iterable[str]) -> Iterator[tuple[str, int]]:
+    return map(Repeats().key, lines)
+
+
 def merged(parts: Iterable[Iterable[str]], number: int | None) -> list[str]:
     """The lines that several hosts have, each once and by time; those of one moment stay in their order."""
-    lines = sorted(dict.fromkeys(line for part in parts for line in part), key=stamp)
+    keys = dict.fromkeys(key for part in parts for key in keyed(part))
+    lines = sorted((line for line, _ in keys), key=stamp)
     return lines[-number:] if number else lines
 
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """log-lost [STATE]: reads "COUNT SIZE QUEUE" lines of rsyslog's statistics and says each loss in every app's log.
 
-COUNT lines of a queue were dropped since rsyslogd began, SIZE wait in its memory. A loss is told once its queue has
-room again: before, the line that tells it would be lost as well (Heroku contract 4.3, L10). What is not told yet
-is kept in STATE. When rsyslogd ends while the disk part of a queue is full, what waits in memory is lost with it.
+Each target has a queue in memory and, named "…[DA]", one on disk. COUNT lines of a queue were dropped since rsyslogd
+began, SIZE wait in it. A loss is told once both are empty again: before, the line that tells it would be lost
+as well (Heroku contract 4.3, L10). What is not told yet is kept in STATE. An rsyslogd that ends while the disk is full
+drops what it has in memory: that is counted by what was there at the last look.
 """
 
 import glob
@@ -14,9 +15,8 @@ import sys
 import time
 
 STATE = "/var/lib/deployer/spool/lost.json"
-ROOM = 5000
-"""Of the 10,000 lines that a queue holds in memory."""
-FULL = 7000
+EMPTY = 100
+"""Lines that wait in any case while lines come."""
 
 
 def tell(text):
@@ -35,57 +35,57 @@ def read(path):
         return {}
 
 
-def write(path, queues):
+def write(path, targets):
     with open(path + ".new", "w") as f:
-        json.dump(queues, f)
+        json.dump(targets, f)
     os.replace(path + ".new", path)
 
 
-def taken_over(queues, process):
-    """What an rsyslogd that ended left: its counts are over, and so are lines that its full disk part took no more."""
-    for queue in queues.values():
-        if queue["process"] != process:
-            if queue["grows"] and queue["size"] >= FULL:
-                queue["since"] = queue["since"] if queue["lost"] else queue["seen"]
-                queue["lost"] += queue["size"]
-            queue.update(process=process, count=0, size=0, grows=False)
-    return queues
+def fresh():
+    return {"memory": [0, 0], "disk": [0, 0], "full": False, "lost": 0, "since": "", "seen": now()}
 
 
-def look(queue, count, size):
+def taken_over(targets):
+    """What an rsyslogd that ended left: its counts are over, and so is what its full disk took no more."""
+    for target in targets.values():
+        if target["full"]:
+            lose(target, target["memory"][1])
+        target.update(memory=[0, 0], disk=[0, 0], full=False)
+    return targets
+
+
+def lose(target, lines):
+    if lines and not target["lost"]:
+        target["since"] = target["seen"]
+    target["lost"] += lines
+
+
+def look(target, queue, count, size):
     """Counts what was dropped since the last look; the text to tell, once there is room for it."""
-    new = count - queue["count"]
-    if new and not queue["lost"]:
-        queue["since"] = queue["seen"]
-    queue.update(count=count, size=size, grows=new > 0 or (queue["grows"] and size >= FULL), seen=now())
-    queue["lost"] += new
-    if not queue["lost"] or size > ROOM:
+    before, waited = target[queue]
+    target[queue] = [count, size]
+    lose(target, count - before)
+    if queue == "disk":
+        target["full"] = count > before or (target["full"] and size >= waited > 0)
+    target["seen"] = now()
+    if not target["lost"] or max(target["memory"][1], target["disk"][1]) > EMPTY:
         return ""
-    lost, queue["lost"] = queue["lost"], 0
-    return "Error L10 (output buffer overflow): %d messages dropped since %s." % (lost, queue["since"])
+    lost, target["lost"] = target["lost"], 0
+    return "Error L10 (output buffer overflow): %d messages dropped since %s." % (lost, target["since"])
 
 
 def main(path=STATE):
-    process = os.getppid()
-    queues = taken_over(read(path), process)
+    targets = taken_over(read(path))
     for line in sys.stdin:
         count, size, name = line.strip().split(" ", 2)
-        fresh = {
-            "process": process,
-            "count": 0,
-            "size": 0,
-            "grows": False,
-            "lost": 0,
-            "since": "",
-            "seen": now(),
-        }
-        queue = queues.setdefault(name, fresh)
-        before = dict(queue)
-        text = look(queue, int(count), int(size))
+        target = targets.setdefault(name.split(" ")[0], fresh())
+        queue = "disk" if name.endswith("[DA]") else "memory"
+        was_calm = not target["lost"] and not target["full"]
+        text = look(target, queue, int(count), int(size))
         if text:
             tell(text)
-        if any(queue[key] != before[key] for key in ("count", "lost", "grows")) or queue["size"] >= FULL:
-            write(path, queues)
+        if target["lost"] or target["full"] or not was_calm:
+            write(path, targets)
 
 
 def now():

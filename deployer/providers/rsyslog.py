@@ -21,7 +21,7 @@ LOADED = "/run/deployer/{}.loaded"
 RELP_PORT = 20514
 QUEUE_MB = 256
 """Disk that a host gives to the lines for one logplex host that is slow or down."""
-LOOK = 10
+LOOK = 2
 """Seconds between two looks at what the queues lost."""
 ROTATE_BYTES = 16 << 20
 KINDS = ("log", "logplex")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from deployer.fleet import Host
-from deployer.logs import Query, merged
+from deployer.logs import Query, Repeats, merged
 from deployer.problems import InputError, Problem, UnreachableError
 from deployer.remote.reel import Reel
 from deployer.remote.session import log_tail, lost
@@ -59,7 +59,8 @@ def follow(hosts: Iterable[Host], keys_file: str | None, query: Query, say: Say)
         part.is_there.set()
     _check(parts, say)
     first = merged((list(part.lines) for part in parts), query.number)
-    reel.know(line for part in parts for line in part.lines)
+    for part in parts:
+        reel.know(list(part.lines))
     yield first
     while True:
         lines, told = reel.take(TICK)
@@ -120,14 +121,14 @@ class _Coming:
     """Tells the first lines of a host from those that follow, which begin after its first place."""
 
     def __init__(self, part: Part, reel: Reel) -> None:
-        self.part, self.reel, self.is_back = part, reel, False
+        self.part, self.reel, self.is_back, self.repeats = part, reel, False, Repeats()
 
     def lines(self, lines: list[str]) -> None:
         if not self.part.is_there.is_set():
             self.part.lines.extend(lines)
             return
         for line in lines:
-            self.reel.add(line)
+            self.reel.add(*self.repeats.key(line))
 
     def place(self, place: str) -> None:
         if self.part.is_there.is_set() and not self.is_back:

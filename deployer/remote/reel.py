@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from deployer.logs import overflow, stamp
+from deployer.logs import keyed, overflow, stamp
 
 BOUND = 10_000
 """Lines that wait for a slow reader; what comes then is dropped and counted (L11)."""
@@ -30,9 +30,10 @@ class Reel:
         self.known: dict[int, None] = {}
         self.dropped, self.since = 0, ""
 
-    def add(self, line: str) -> None:
+    def add(self, line: str, times: int = 0) -> None:
+        """`times` tells lines that are the same and no doubles (`deployer.logs.Repeats`)."""
         with self.more:
-            if not self._is_new(line):
+            if not self._is_new((line, times)):
                 return
             if len(self.waiting) >= BOUND:
                 self.since = self.since or stamp(line)
@@ -47,10 +48,10 @@ class Reel:
             self.more.notify()
 
     def know(self, lines: Iterable[str]) -> None:
-        """These were shown already."""
+        """These lines of a host were shown already."""
         with self.more:
-            for line in lines:
-                self._is_new(line)
+            for key in keyed(lines):
+                self._is_new(key)
 
     def take(self, patience: float) -> tuple[list[str], list[str]]:
         """What is ripe, by time, and what is told; empty where nothing came in so many seconds."""
@@ -62,8 +63,8 @@ class Reel:
             self.told.clear()
             return ready, told
 
-    def _is_new(self, line: str) -> bool:
-        key = hash(line)
+    def _is_new(self, counted: tuple[str, int]) -> bool:
+        key = hash(counted)
         if key in self.known:
             return False
         self.known[key] = None
@@ -76,11 +77,7 @@ class Reel:
         end = self.clock() - HOLD
         last = max((stamp(line) for at, line in self.waiting if at <= end), default="")
         ready = [line for at, line in self.waiting if at <= end or stamp(line) <= last]
-        if len(ready) < len(self.waiting):
-            taken = set(ready)
-            self.waiting = [row for row in self.waiting if row[1] not in taken]
-        else:
-            self.waiting = []
+        self.waiting = [(at, line) for at, line in self.waiting if at > end and stamp(line) > last]
         ready.sort(key=stamp)
         if self.dropped and ready:
             ready.append(overflow(self.dropped, self.since, stamp(ready[-1])))

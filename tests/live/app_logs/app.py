@@ -1,10 +1,11 @@
 """The web dyno of the log tests: `POST /say` writes the body to stdout as it is, `GET /count` numbered lines.
 
 `/count?name=n&lines=n&rate=n` answers at once and goes on writing `n 1`, `n 2`, …, so many a second (0: as fast as
-it can). `web.3` never binds, on purpose.
+it can). `/reach` tries the ways to the log that are not an app's. `web.3` never binds, on purpose.
 """
 
 import os
+import socket
 import sys
 import threading
 import time
@@ -22,7 +23,7 @@ class Handler(BaseHTTPRequestHandler):
         if url.path == "/count":
             asked = {name: values[0] for name, values in parse_qs(url.query).items()}
             threading.Thread(target=count, kwargs=asked).start()
-        self.say(f"{os.environ['DYNO']}\n")
+        self.say(reached() if url.path == "/reach" else f"{os.environ['DYNO']}\n")
 
     def do_POST(self) -> None:  # noqa: N802
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -38,6 +39,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """The router writes a line for each request already."""
+
+
+def reached() -> str:
+    """What of the way of the lines an app can lay hands on, past its own output."""
+    found = [path for path in ("/run/deployer", "/var/lib/deployer") if os.path.exists(path)]
+    for n in (1, 2, 3):
+        with socket.socket() as s:
+            s.settimeout(1)
+            if not s.connect_ex((f"10.77.0.1{n}", 20514)):
+                found.append(f"port of box-{n}")
+    return f"reached: {' '.join(found)}\n"
 
 
 def count(name: str, lines: str, rate: str = "0", width: str = "80") -> None:
