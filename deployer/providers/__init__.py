@@ -3,6 +3,7 @@
 from deployer.providers.base import Provider
 from deployer.providers.host import HostProvider
 from deployer.providers.lxc import LxcProvider
+from deployer.providers.meter import MeterProvider
 from deployer.providers.nftables import NftablesProvider
 from deployer.providers.nginx import NginxProvider
 from deployer.providers.release import ReleaseProvider
@@ -19,6 +20,7 @@ PROVIDERS: tuple[Provider, ...] = (
     TaskProvider(),
     RsyslogProvider(),
     NftablesProvider(),
+    MeterProvider(),
     LxcProvider(),
     NginxProvider(),
 )
