@@ -3,6 +3,7 @@
 from deployer.providers.base import Provider
 from deployer.providers.host import HostProvider
 from deployer.providers.lxc import LxcProvider
+from deployer.providers.meter import MeterProvider
 from deployer.providers.nftables import NftablesProvider
 from deployer.providers.nginx import NginxProvider
 from deployer.providers.platform import PlatformProvider
@@ -21,6 +22,7 @@ PROVIDERS: tuple[Provider, ...] = (
     TaskProvider(),
     RsyslogProvider(),
     NftablesProvider(),
+    MeterProvider(),
     LxcProvider(),
     NginxProvider(),
 )
