@@ -29,8 +29,8 @@ def log_tail(
 
     sudo = "" if host.user == "root" else "sudo -n "
     try:
-        with _connection(host, keys_file) as connection:
-            channel = connection.transport.open_session(timeout=SILENCE)
+        with connection(host, keys_file) as link:
+            channel = link.transport.open_session(timeout=SILENCE)
             channel.settimeout(PATIENCE if argv[-1] == "end" else SILENCE)
             channel.exec_command(sudo + shlex.join((TAIL, *argv)))
             _hand_on(channel, on_lines, on_place)
@@ -51,20 +51,21 @@ def _hand_on(channel: Any, on_lines: OnLines, on_place: OnPlace) -> None:
         raise OSError(channel.recv_stderr(1000).decode("utf-8", "replace").strip() or f"log-tail: {status}")
 
 
-def _connection(host: Host, keys_file: str | None) -> Any:
+def connection(host: Host, keys_file: str | None) -> Any:
+    """fabric's, opened. Raises OSError."""
     from fabric import Connection
     from paramiko import RejectPolicy
 
     from deployer.remote.known import known_hosts
 
     connect = {"key_filename": host.key} if host.key else {}
-    connection = Connection(
+    link = Connection(
         host.address, user=host.user, port=host.port, connect_timeout=10, connect_kwargs=connect
     )
-    connection.client.load_host_keys(str(known_hosts(keys_file)))
-    connection.client.set_missing_host_key_policy(RejectPolicy())
-    connection.open()
-    return connection
+    link.client.load_host_keys(str(known_hosts(keys_file)))
+    link.client.set_missing_host_key_policy(RejectPolicy())
+    link.open()
+    return link
 
 
 def lost(host: Host, error: OSError) -> Problem:
