@@ -54,8 +54,6 @@ def build_world(spec: Spec, sight: Sight) -> World:
     if spec.to:
         spec = rollback.returned(spec, records, sight.hosts, facts)
     keys = _keys(spec, facts)
-    from deployer.remote.holding import who
-
     config = {**spec.config, **{n: Text(keys.generated[n], secret=True) for n in spec.generated}}
     if lacking := source.missing(spec, platform=tuple(config)):
         raise InputError(lacking)
@@ -84,12 +82,18 @@ def build_world(spec: Spec, sight: Sight) -> World:
         build=build,
         tasks=_tasks(spec, release, records),
         health=spec.fleet.health,
-        who=who(),
-        formation=placement.in_words(placement.formation(spec.app, spec.fleet)),
         metrics=spec.fleet.metrics,
         lost=sight.lost,
     )
-    return rollout.rolled(world, spec.fleet.rollout)
+    return rollout.rolled(_told(world, spec), spec.fleet.rollout)
+
+
+def _told(world: World, spec: Spec) -> World:
+    """With what the app's log says of whoever asks for it."""
+    from deployer.remote.holding import who
+
+    formation = placement.in_words(placement.formation(spec.app, spec.fleet))
+    return replace(world, who=who(), formation=formation)
 
 
 def _keys(spec: Spec, facts: Mapping[str, Facts]) -> Keys:
