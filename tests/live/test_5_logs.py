@@ -38,7 +38,7 @@ def logs(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]
     shutil.copytree(APP, shop.folder, dirs_exist_ok=True)
     hosts = json.loads((shop.folder / "fleet.json").read_text())["hosts"]
     hosts["box-2"]["roles"] = sorted({*hosts["box-2"]["roles"], "logplex"})
-    shop.edit("fleet.json", hosts=hosts, formation={}, config={}, rollout={"watch": 0, "drain": 2})
+    shop.edit("fleet.json", hosts=hosts, formation={}, config={}, allow=["10.77.0.0/24"], rollout={"watch": 0, "drain": 2})
     document = json.loads((shop.folder / "fleet.json").read_text())
     document.pop("health", None)
     (shop.folder / "fleet.json").write_text(json.dumps(document))
@@ -220,7 +220,7 @@ def test_lines_keep_their_frames(logs: Shop) -> None:
 
 
 def test_dyno_cannot_reach_the_log(logs: Shop) -> None:
-    """Neither the socket of a host nor the port of any logplex host."""
+    """Neither the socket of a host nor the port of any logplex host, also where their network is allowed."""
     assert ask("/reach") == "reached:"
 
 
