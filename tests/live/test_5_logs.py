@@ -38,7 +38,14 @@ def logs(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]
     shutil.copytree(APP, shop.folder, dirs_exist_ok=True)
     hosts = json.loads((shop.folder / "fleet.json").read_text())["hosts"]
     hosts["box-2"]["roles"] = sorted({*hosts["box-2"]["roles"], "logplex"})
-    shop.edit("fleet.json", hosts=hosts, formation={}, config={}, allow=["10.77.0.0/24"], rollout={"watch": 0, "drain": 2})
+    shop.edit(
+        "fleet.json",
+        hosts=hosts,
+        formation={},
+        config={},
+        allow=["10.77.0.0/24"],
+        rollout={"watch": 0, "drain": 2},
+    )
     document = json.loads((shop.folder / "fleet.json").read_text())
     document.pop("health", None)
     (shop.folder / "fleet.json").write_text(json.dumps(document))
