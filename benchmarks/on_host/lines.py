@@ -74,10 +74,17 @@ def arrival(path, name, lines, seconds):
             if mark in f.read():
                 break
         time.sleep(0.01)
-    at = time.time()
+    at, count = time.time(), seen(path, name)
+    while count < lines and time.monotonic() < end:
+        time.sleep(0.1)
+        at, count = time.time(), seen(path, name)
+    return {"at": at, "seen": count}
+
+
+def seen(path, name):
+    """How many different numbers; memory and disk of a queue may be sent side by side."""
     text = b"".join(open(part, "rb").read() for part in (path + ".1", path) if os.path.exists(part))
-    seen = {int(row.split()[0]) for row in text.split(f" {name} ".encode())[1:]}
-    return {"at": at, "seen": len(seen)}
+    return len({int(row.split()[0]) for row in text.split(f" {name} ".encode())[1:]})
 
 
 def main(do, **given):
