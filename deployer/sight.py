@@ -77,12 +77,14 @@ def departing(spec: Spec, facts: Mapping[str, Facts], without: tuple[str, ...]) 
     path = f"{releases.APPS}/{spec.fleet.app}/app.json"
     records = [facts[name].document(path).get("hosts", {}) for name in sorted(facts)]
     found = {name: row for record in records for name, row in record.items() if name not in known}
-    key = next((h.key for h in spec.fleet.hosts if h.key), None)
-    rows = ((name, found[name]) for name in sorted(found))
-    return tuple(
-        Host(name=name, address=row["address"], port=row["port"], user=row["user"], key=key, mesh=row["mesh"])
-        for name, row in rows
-    )
+    ways = ((h.key, h.jump) for h in spec.fleet.hosts if h.key or h.jump)
+    key, jump = next(ways, (None, None))
+    rows = ((name, {word: found[name][word] for word in _RECORDED}) for name in sorted(found))
+    return tuple(Host(name=name, key=key, jump=jump, **row) for name, row in rows)
+
+
+_RECORDED = ("address", "port", "user", "mesh")
+"""What an app's record keeps of the way to a host."""
 
 
 def _named(problem: Problem) -> Problem:

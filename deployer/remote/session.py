@@ -17,6 +17,8 @@ def log_lines(
     """Lines of `log-tail` from the first logplex host that answers. Raises UnreachableError."""
     import shlex
 
+    from paramiko import SSHException
+
     problems = []
     for host in hosts:
         sudo = "" if host.user == "root" else "sudo -n "
@@ -26,12 +28,13 @@ def log_lines(
                     sudo + shlex.join((TAIL, *argv)), out_stream=_Lines(on_line), warn=True, in_stream=False
                 )
             return
-        except OSError as error:
+        except (OSError, SSHException) as error:
             problems.append(_lost(host, error))
     raise UnreachableError(problems)
 
 
 def _connection(host: Host, keys_file: str | None) -> Any:
+    """An open connection, through the jump host if there is one; keys that are not pinned are refused."""
     from fabric import Connection
     from paramiko import RejectPolicy
 
@@ -39,7 +42,12 @@ def _connection(host: Host, keys_file: str | None) -> Any:
 
     connect = {"key_filename": host.key} if host.key else {}
     connection = Connection(
-        host.address, user=host.user, port=host.port, connect_timeout=10, connect_kwargs=connect
+        host.address,
+        user=host.user,
+        port=host.port,
+        gateway=_connection(host.gate, keys_file) if host.gate else None,
+        connect_timeout=10,
+        connect_kwargs=connect,
     )
     connection.client.load_host_keys(str(known_hosts(keys_file)))
     connection.client.set_missing_host_key_policy(RejectPolicy())
@@ -47,7 +55,7 @@ def _connection(host: Host, keys_file: str | None) -> Any:
     return connection
 
 
-def _lost(host: Host, error: OSError) -> Problem:
+def _lost(host: Host, error: Exception) -> Problem:
     where = Where(f"{host.name}/{host.address}")
     return Problem(
         f"{host.name} cannot be reached", where, str(error), "check that it is up, then run the command again"

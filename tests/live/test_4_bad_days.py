@@ -49,6 +49,48 @@ def test_an_unknown_host_key_is_not_trusted_by_itself(shop: Shop) -> None:
         path.write_text(good)
 
 
+def _through(shop: Shop, jump: str) -> dict[str, object]:
+    fleet = json.loads((shop.folder / "fleet.json").read_text())
+    behind = {name: fleet["hosts"][name] | {"jump": jump} for name in ("box-2", "box-3")}
+    shop.edit("fleet.json", hosts=fleet["hosts"] | behind)
+    return dict(fleet["hosts"])
+
+
+def test_hosts_behind_a_jump_host_are_reached_through_it_only(shop: Shop) -> None:
+    now = shop.ssh("box-2", "date +%s").strip()
+    hosts = _through(shop, "10.77.0.11")
+    try:
+        shop.edit("fleet.json", formation={"web": {"quantity": 3}})
+        shop.settle()
+        assert len(shop.ps()) == 4
+        assert shop.deploy("logs", "-n", "1").stdout
+    finally:
+        shop.edit("fleet.json", hosts=hosts, formation={})
+    let_in = f"journalctl -u ssh --since @{now} -o cat | grep -o 'Accepted publickey for root from [^ ]*'"
+    ways = set(shop.ssh("box-3", let_in).split("\n")) - {""}
+    assert ways - {"Accepted publickey for root from 10.77.0.1"} == {
+        "Accepted publickey for root from 10.77.0.11"
+    }
+
+
+@pytest.mark.parametrize(
+    ("jump", "words"),
+    [
+        ("10.77.0.11:2222", "10.77.0.11:2222 cannot be reached"),
+        ("stranger@10.77.0.11", "stranger@10.77.0.11:22: it refused the key"),
+    ],
+)
+def test_a_jump_host_that_is_shut_is_named(shop: Shop, jump: str, words: str) -> None:
+    hosts = _through(shop, jump)
+    try:
+        said = shop.deploy("plan", code=4).stderr
+    finally:
+        shop.edit("fleet.json", hosts=hosts)
+    assert "box-2 cannot be reached through its jump host" in said
+    assert words in said
+    assert "box-1" not in said
+
+
 def test_a_sudo_that_asks_is_said_so(shop: Shop) -> None:
     fleet = json.loads((shop.folder / "fleet.json").read_text())
     shop.edit("fleet.json", ssh={**fleet["ssh"], "user": lab.ASKER})

@@ -49,6 +49,21 @@ def test_ssh_says_what_hosts_do_not() -> None:
     assert fleet.known_hosts == "keys"
 
 
+@pytest.mark.parametrize(
+    ("jump", "way"),
+    [
+        ("gate", ("admin", "gate", 22)),
+        ("me@gate.example.com:2222", ("me", "gate.example.com", 2222)),
+        ("[2001:db8::1]", ("admin", "2001:db8::1", 22)),
+        ("me@[2001:db8::1]:2222", ("me", "2001:db8::1", 2222)),
+    ],
+)
+def test_a_jump_host_is_logged_in_to_like_the_host_behind_it(jump: str, way: tuple[str, str, int]) -> None:
+    gate = Host(name="a", address="x", user="admin", key="id", jump=jump).gate
+    assert gate and (gate.user, gate.address, gate.port) == way
+    assert (gate.key, gate.jump) == ("id", None)
+
+
 def test_other_hosts_use_the_private_address() -> None:
     hosts = {"a": {"address": "x", "private_address": "10.0.0.1", "roles": ["data"]}}
     assert fleet_of(hosts=hosts).hosts[0].mesh == "10.0.0.1"
