@@ -120,6 +120,18 @@ class Rollout(Value):
     drain: int = 30
 
 
+class BuildLimits(Value):
+    """What one build may use: seconds for all of it, memory in MB (Heroku contract 7.3)."""
+
+    timeout: int = 900
+    memory: int = 2560
+
+    @field_validator("memory", mode="before")
+    @classmethod
+    def _megabytes(cls, raw: Any) -> Any:
+        return megabytes(raw)
+
+
 class Health(Value):
     """What a web dyno must answer before it gets requests, and while it is watched."""
 
@@ -176,6 +188,7 @@ class Fleet(Value):
     allow: tuple[str, ...] = ()
     rollout: Rollout = Rollout()
     health: Health | None = None
+    build: BuildLimits = BuildLimits()
 
     @field_validator("hosts")
     @classmethod

@@ -16,6 +16,7 @@ from deployer.spec import Spec
 
 if TYPE_CHECKING:
     from deployer.remote.connect import Links
+    from deployer.remote.tail import End
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,8 @@ def secret(sight: Sight, path: str) -> Text | None:
     return None if found is None else Text(found, secret=True)
 
 
-def read(sight: Sight, path: str) -> str | None:
-    """A text of ours on the first host that has it, up to 1 MB."""
-    from deployer.remote.observe import observe
+def end_of(sight: Sight, path: str, size: int) -> End | None:
+    """The last `size` bytes of a text of ours, as lines, on the first host that has it."""
+    from deployer.remote import tail
 
-    seen = observe(sight.links, Probe(texts=frozenset({path}))).facts
-    return next((seen[name].texts[path] for name in sorted(seen) if path in seen[name].texts), None)
+    return tail.end_of(sight.links, path, size)
