@@ -48,23 +48,6 @@ class Host(Value):
         if not self.mesh:
             object.__setattr__(self, "mesh", self.address)
 
-    @property
-    def gate(self) -> Host | None:
-        """The jump host, named as one logs in to it: with this host's key, and its user if it names none."""
-        if self.jump is None:
-            return None
-        user, _, place = self.jump.rpartition("@")
-        address, port = jump_place(place)
-        name = f"{user or self.user}@{address}:{port}"
-        return Host(name=name, address=address, port=port, user=user or self.user, key=self.key)
-
-
-def jump_place(text: str) -> tuple[str, int]:
-    """`host`, `host:2222`, `[::1]` or `[::1]:2222` as an address and a port."""
-    bracket = "]" if text.startswith("[") else ""
-    address, _, port = text.removeprefix("[").partition(f"{bracket}:")
-    return address.removesuffix("]"), int(port or 22)
-
 
 class Size(Value):
     """What one dyno may use: memory in MB, and processes and threads together."""

@@ -20,6 +20,7 @@ from pyinfra.api.exceptions import ConnectError  # noqa: E402
 from pyinfra.api.host import Host as Remote  # noqa: E402
 
 from deployer.fleet import Host  # noqa: E402
+from deployer.jumps import gate  # noqa: E402
 from deployer.problems import Problem, Where  # noqa: E402
 from deployer.remote.jump import check, gates_of, through, unreached  # noqa: E402
 from deployer.remote.known import known_hosts  # noqa: E402
@@ -110,12 +111,13 @@ def _silent(host: Host) -> Problem:
 
 
 def _open(remote: Remote, host: Host, gates: Links | None, turns: Mapping[str, Any]) -> Remote | Problem:
-    if not (gates and host.gate):
+    door = gate(host)
+    if not (gates and door):
         return _opened(remote, host)
-    if closed := gates.lost.get(host.gate.name):
+    if closed := gates.lost.get(door.name):
         return unreached(host, closed.summary, closed.hint)
-    with turns[host.gate.name]:
-        way = through(gates.client(host.gate.name), host, CONNECT_SECONDS)
+    with turns[door.name]:
+        way = through(gates.client(door.name), host, CONNECT_SECONDS)
         if isinstance(way, Problem):
             return way
         remote.connector.data["ssh_paramiko_connect_kwargs"] = {"sock": way}

@@ -11,6 +11,7 @@ import paramiko
 from pyinfra.connectors.sshuserclient.client import get_host_keys
 
 from deployer.fleet import Host
+from deployer.jumps import gate
 from deployer.problems import Problem
 from deployer.remote.connect import Links, connect  # noqa: I001  (it patches what paramiko takes)
 from deployer.remote.jump import gates_of, through
@@ -31,7 +32,7 @@ def pin(hosts: Iterable[Host], keys_file: str | None) -> list[str]:
     lines = _pin(((gate, _direct(gate)) for gate in gates), keys_file)
     links = connect(gates, keys_file)
     try:
-        ways = ((host, _through(host, links) if host.gate else _direct(host)) for host in hosts)
+        ways = ((host, _through(host, links) if host.jump else _direct(host)) for host in hosts)
         return lines + _pin(ways, keys_file)
     finally:
         links.close()
@@ -58,8 +59,9 @@ def _direct(host: Host) -> Way:
 
 def _through(host: Host, gates: Links) -> Way:
     """Over the open jump host; one that let nobody in is named by the look that follows."""
-    name = host.gate.name if host.gate else ""
-    return lambda: through(gates.client(name), host, SECONDS) if name in gates.open else None
+    door = gate(host)
+    is_open = door is not None and door.name in gates.open
+    return lambda: through(gates.client(door.name), host, SECONDS) if door and is_open else None
 
 
 def _key(way: Way) -> paramiko.PKey | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from deployer.fleet import Host
+from deployer.jumps import gate
 from deployer.problems import Problem, Where
 
 
@@ -13,8 +14,8 @@ def gates_of(hosts: Iterable[Host]) -> tuple[Host, ...]:
     """The jump hosts of these, by name; the key is that of the first host behind it."""
     found: dict[str, Host] = {}
     for host in hosts:
-        if host.gate:
-            found.setdefault(host.gate.name, host.gate)
+        if door := gate(host):
+            found.setdefault(door.name, door)
     return tuple(found[name] for name in sorted(found))
 
 

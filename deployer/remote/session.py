@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from deployer.fleet import Host
+from deployer.jumps import gate
 from deployer.problems import Problem, UnreachableError, Where
 
 TAIL = "/var/lib/deployer/bin/log-tail"
@@ -40,12 +41,13 @@ def _connection(host: Host, keys_file: str | None) -> Any:
 
     from deployer.remote.known import known_hosts
 
+    door = gate(host)
     connect = {"key_filename": host.key} if host.key else {}
     connection = Connection(
         host.address,
         user=host.user,
         port=host.port,
-        gateway=_connection(host.gate, keys_file) if host.gate else None,
+        gateway=_connection(door, keys_file) if door else None,
         connect_timeout=10,
         connect_kwargs=connect,
     )

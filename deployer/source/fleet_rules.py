@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from deployer.fleet import host_list, jump_place
+from deployer.fleet import host_list
+from deployer.jumps import placed
 from deployer.problems import Problem
 from deployer.source.app_rules import At
 from deployer.source.names import PORT, objection
@@ -87,7 +88,7 @@ def _addresses(hosts: tuple[PlacedHost, ...], at: At) -> Iterator[Problem]:
 def _jumps(data: dict[str, Any], at: At) -> Iterator[Problem]:
     written = [("/ssh", data.get("ssh", {})), *_written(data.get("hosts", []))]
     for pointer, way in written:
-        if "jump" in way and not 0 < jump_place(way["jump"].rpartition("@")[2])[1] < 1 << 16:
+        if "jump" in way and not 0 < placed(way["jump"].rpartition("@")[2])[1] < 1 << 16:
             yield Problem(f"{way['jump']!r} has no usable port", at(f"{pointer}/jump"), hint=_PORTS)
 
 

@@ -18,6 +18,7 @@ from deployer.fleet import (
     load_fleet,
     megabytes,
 )
+from deployer.jumps import gate
 
 
 def fleet_of(**keys: Any) -> Fleet:
@@ -59,9 +60,9 @@ def test_ssh_says_what_hosts_do_not() -> None:
     ],
 )
 def test_a_jump_host_is_logged_in_to_like_the_host_behind_it(jump: str, way: tuple[str, str, int]) -> None:
-    gate = Host(name="a", address="x", user="admin", key="id", jump=jump).gate
-    assert gate and (gate.user, gate.address, gate.port) == way
-    assert (gate.key, gate.jump) == ("id", None)
+    door = gate(Host(name="a", address="x", user="admin", key="id", jump=jump))
+    assert door and (door.user, door.address, door.port) == way
+    assert (door.key, door.jump) == ("id", None)
 
 
 def test_other_hosts_use_the_private_address() -> None:
