@@ -122,6 +122,13 @@ class Health(Value):
     status: int = 200
 
 
+class Metrics(Value):
+    """What is told of an app's dynos and host: `dynos` in its log, counters to the networks of `allow`."""
+
+    dynos: bool = False
+    allow: tuple[str, ...] = ()
+
+
 def share(part: int | str, whole: int) -> int:
     """A number of dynos as it stands, or "50%" of `whole`, rounded up."""
     return part if isinstance(part, int) else -(-int(part.rstrip("%")) * whole // 100)
@@ -165,13 +172,14 @@ class Fleet(Value):
     default_size: str = DEFAULT_SIZE
     formation: dict[str, Scale] = {}
     config: dict[str, Source] = {}
+    build: BuildLimits = BuildLimits()
     known_hosts: str | None = Field(default=None, json_schema_extra={"file": "ssh.known_hosts"})
     stack_updates: str = ""
     dyno_network: str = "10.213.0.0/16"
     allow: tuple[str, ...] = ()
     rollout: Rollout = Rollout()
     health: Health | None = None
-    build: BuildLimits = BuildLimits()
+    metrics: Metrics = Metrics()
 
     @field_validator("hosts")
     @classmethod

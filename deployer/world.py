@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from deployer.build.slug import Build
 from deployer.facts import Facts
-from deployer.fleet import Health, Host
+from deployer.fleet import Health, Host, Metrics
 from deployer.model import Stage, Text
 from deployer.plan import Capacity
+from deployer.platform import Platform
 from deployer.stacks import Stack
 
 Outcome = Literal["pending", "succeeded", "failed"]
@@ -155,6 +156,8 @@ class World:
     network: str
     domains: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
+    platform: Platform = Platform()
+    """What commands have put beside the files; `domains` has its share of that already."""
     keys: Text | None = None
     sealed: bool = False
     """Whether the keys were there before."""
@@ -166,6 +169,7 @@ class World:
     """What the release that is not live yet still has to run."""
     rollout: Rollout = Rollout()
     health: Health | None = None
+    metrics: Metrics = Metrics()
     standing: frozenset[str] = frozenset()
     """Keys of dynos that stay just as they are, whatever is known of their release."""
     lost: frozenset[str] = frozenset()

@@ -24,8 +24,8 @@ def log_lines(
     for host in hosts:
         sudo = "" if host.user == "root" else "sudo -n "
         try:
-            with _connection(host, keys_file) as connection:
-                connection.run(
+            with connection(host, keys_file) as link:
+                link.run(
                     sudo + shlex.join((TAIL, *argv)), out_stream=_Lines(on_line), warn=True, in_stream=False
                 )
             return
@@ -34,27 +34,26 @@ def log_lines(
     raise UnreachableError(problems)
 
 
-def _connection(host: Host, keys_file: str | None) -> Any:
-    """An open connection, through the jump host if there is one; keys that are not pinned are refused."""
+def connection(host: Host, keys_file: str | None) -> Any:
+    """fabric's, opened, through the jump host if there is one. Raises OSError or SSHException."""
     from fabric import Connection
     from paramiko import RejectPolicy
 
     from deployer.remote.known import known_hosts
 
     door = gate(host)
-    connect = {"key_filename": host.key} if host.key else {}
-    connection = Connection(
+    link = Connection(
         host.address,
         user=host.user,
         port=host.port,
-        gateway=_connection(door, keys_file) if door else None,
+        gateway=connection(door, keys_file) if door else None,
         connect_timeout=10,
-        connect_kwargs=connect,
+        connect_kwargs={"key_filename": host.key} if host.key else {},
     )
-    connection.client.load_host_keys(str(known_hosts(keys_file)))
-    connection.client.set_missing_host_key_policy(RejectPolicy())
-    connection.open()
-    return connection
+    link.client.load_host_keys(str(known_hosts(keys_file)))
+    link.client.set_missing_host_key_policy(RejectPolicy())
+    link.open()
+    return link
 
 
 def _lost(host: Host, error: Exception) -> Problem:
