@@ -18,8 +18,6 @@ def log_lines(
     """Lines of `log-tail` from the first logplex host that answers. Raises UnreachableError."""
     import shlex
 
-    from paramiko import SSHException
-
     problems = []
     for host in hosts:
         sudo = "" if host.user == "root" else "sudo -n "
@@ -29,15 +27,15 @@ def log_lines(
                     sudo + shlex.join((TAIL, *argv)), out_stream=_Lines(on_line), warn=True, in_stream=False
                 )
             return
-        except (OSError, SSHException) as error:
+        except OSError as error:
             problems.append(_lost(host, error))
     raise UnreachableError(problems)
 
 
 def connection(host: Host, keys_file: str | None) -> Any:
-    """fabric's, opened, through the jump host if there is one. Raises OSError or SSHException."""
+    """fabric's, opened, through the jump host if there is one. Raises OSError, also for what SSH itself refuses."""
     from fabric import Connection
-    from paramiko import RejectPolicy
+    from paramiko import RejectPolicy, SSHException
 
     from deployer.remote.known import known_hosts
 
@@ -52,11 +50,14 @@ def connection(host: Host, keys_file: str | None) -> Any:
     )
     link.client.load_host_keys(str(known_hosts(keys_file)))
     link.client.set_missing_host_key_policy(RejectPolicy())
-    link.open()
+    try:
+        link.open()
+    except SSHException as error:
+        raise OSError(str(error)) from error
     return link
 
 
-def _lost(host: Host, error: Exception) -> Problem:
+def _lost(host: Host, error: OSError) -> Problem:
     where = Where(f"{host.name}/{host.address}")
     return Problem(
         f"{host.name} cannot be reached", where, str(error), "check that it is up, then run the command again"
