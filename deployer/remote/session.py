@@ -33,7 +33,7 @@ def log_lines(
 
 
 def connection(host: Host, keys_file: str | None) -> Any:
-    """fabric's, opened, through the jump host if there is one. Raises OSError, also for what SSH itself refuses."""
+    """fabric's, opened, through the jump host if there is one. Raises OSError, for SSH's errors too."""
     from fabric import Connection
     from paramiko import RejectPolicy, SSHException
 
