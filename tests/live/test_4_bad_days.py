@@ -145,6 +145,16 @@ def test_a_saved_plan_goes_stale(shop: Shop) -> None:
     assert shop.changes() == []
 
 
+def test_a_port_that_is_taken_is_said_before_anything_is_done(shop: Shop) -> None:
+    stranger = "systemd-run -q -u stranger python3 -m http.server 80"
+    shop.ssh("box-2", f"systemctl stop nginx && {stranger} && sleep 1")
+    try:
+        done = shop.apply(code=1)
+    finally:
+        shop.ssh("box-2", "systemctl stop stranger; systemctl start nginx")
+    assert "port 80 of box-2, which a router needs, is taken by python3" in done.stderr
+
+
 def test_a_full_disk_is_said_and_mended_later(shop: Shop) -> None:
     shop.ssh(
         "box-2",
