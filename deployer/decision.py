@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from deployer import obstacles, placement, planner, releases, rollback, rollout, slugs, source
+from deployer import claims, obstacles, placement, planner, releases, rollback, rollout, slugs, source
 from deployer.build.packs import Buildpack, label
 from deployer.build.slug import Build, Slug
 from deployer.facts import Facts
@@ -48,7 +48,8 @@ def build_world(spec: Spec, sight: Sight) -> World:
     config = {**spec.config, **{n: Text(keys.generated[n], secret=True) for n in spec.generated}}
     if lacking := source.missing(spec, platform=tuple(config)):
         raise InputError(lacking)
-    if problems := obstacles.found(sight.hosts, facts):
+    taken = claims.conflicts(spec.fleet, sight.hosts, facts)
+    if problems := (*obstacles.found(sight.hosts, facts), *taken):
         raise InputError(problems)
     spec, slug, build = _slug(spec, facts)
     release = _release(spec, slug, releases.digests(config, keys.seal), records)
@@ -62,11 +63,11 @@ def build_world(spec: Spec, sight: Sight) -> World:
         seats=placement.seats(spec.app, spec.fleet, sight.hosts, facts, release),
         base=placement.base(app, facts),
         network=spec.fleet.dyno_network,
-        domains=spec.fleet.domains,
+        claims=claims.of(spec.fleet),
         allow=spec.fleet.allow,
         keys=keys.text(),
         sealed=releases.seen_keys(app, facts.values()) is not None,
-        env=releases.env_file(config, releases.metadata(app, release)),
+        env=releases.env_file(config, releases.metadata(app, release, spec.fleet.default_domain)),
         config=config,
         build=build,
         tasks=_tasks(spec, release, records),

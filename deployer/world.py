@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from deployer.build.slug import Build
+from deployer.claims import Claims
 from deployer.facts import Facts
 from deployer.fleet import Health, Host
 from deployer.model import Stage, Text
@@ -153,7 +154,8 @@ class World:
     base: int
     """First id of the app's user namespace on every host."""
     network: str
-    domains: tuple[str, ...] = ()
+    claims: Claims = Claims()
+    """What the app asks of the routers: its domains, and what they are to do for it."""
     allow: tuple[str, ...] = ()
     keys: Text | None = None
     sealed: bool = False
@@ -177,6 +179,10 @@ class World:
     @property
     def web(self) -> tuple[Seat, ...]:
         return tuple(seat for seat in self.seats if seat.host_port)
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        return self.claims.domains
 
     def with_role(self, role: str) -> tuple[Host, ...]:
         return tuple(host for host in self.hosts if role in host.roles)

@@ -49,6 +49,7 @@ class Machine:
     tables: dict[str, str] = field(default_factory=dict)
     """The kernel's: the rules that each was loaded from."""
     listeners: dict[int, str] = field(default_factory=dict)
+    interfaces: dict[str, str] = field(default_factory=dict)
     deaf: set[str] = field(default_factory=set)
     """Dynos that run and do not accept."""
     ran: list[str] = field(default_factory=list)
@@ -71,6 +72,8 @@ class Machine:
             "memory": self.memory,
             "disk_free": 20000,
             "addresses": [],
+            "interfaces": self.interfaces,
+            "lines": self.lines(probe.lines),
             "resolvers": ["192.0.2.53"],
             "listeners": {str(port): name for port, name in self.listeners.items()},
             "files": {
@@ -98,6 +101,14 @@ class Machine:
             for name in names
             if any(fnmatchcase(name, p) and name.count("/") == p.count("/") for p in patterns)
         )
+
+    def lines(self, wanted: Any) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for pattern, fits in sorted(wanted):
+            for path in self.matching(self.files, frozenset({pattern})):
+                if fitting := [line.strip() for line in self.text(path).splitlines() if re.search(fits, line)]:
+                    found[path] = found.get(path, []) + fitting
+        return found
 
     def parents(self) -> set[str]:
         parts = [path.split("/") for path in self.files]
