@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from deployer.facts import Facts
 from deployer.fleet import Fleet, Host
 from deployer.problems import Problem, Where
 from deployer.releases import APPS
-
-
-@dataclass(frozen=True)
-class Claims:
-    """Domains are one app's alone; the address and the ranges hold as long as one app asks for them."""
-
-    domains: tuple[str, ...] = ()
-    virtual_address: str = ""
-    proxy_protocol: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Only what is claimed."""
-        return {name: value for name, value in asdict(self).items() if value}
+from deployer.world import Claims
 
 
 def of(fleet: Fleet) -> Claims:
@@ -32,8 +19,8 @@ def of(fleet: Fleet) -> Claims:
 def read(document: Mapping[str, Any]) -> Claims:
     """Of an app's record; one from before there were claims has none."""
     kept = document.get("claims", {})
-    given = {f.name: kept[f.name] for f in fields(Claims) if f.name in kept}
-    return Claims(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+    domains, ranges = (tuple(kept.get(name, ())) for name in ("domains", "proxy_protocol"))
+    return Claims(domains, kept.get("virtual_address", ""), ranges)
 
 
 def others(app: str, facts: Facts) -> Mapping[str, Claims]:

@@ -34,7 +34,7 @@ class Decided:
 def decide(spec: Spec, sight: Sight) -> Decided:
     """The World that the spec asks for, and what differs from it."""
     world = build_world(spec, sight)
-    notes = (*sight.notes, *rollback.notes(spec, world.release))
+    notes = (*sight.notes, *obstacles.notes(sight.hosts, sight.facts), *rollback.notes(spec, world.release))
     return Decided(planner.plan(world, PROVIDERS, notes), world)
 
 
@@ -48,8 +48,8 @@ def build_world(spec: Spec, sight: Sight) -> World:
     config = {**spec.config, **{n: Text(keys.generated[n], secret=True) for n in spec.generated}}
     if lacking := source.missing(spec, platform=tuple(config)):
         raise InputError(lacking)
-    taken = claims.conflicts(spec.fleet, sight.hosts, facts)
-    if problems := (*obstacles.found(sight.hosts, facts), *taken):
+    seen = (spec.fleet, sight.hosts, facts)
+    if problems := (*obstacles.found(*seen[1:]), *obstacles.unheld(*seen), *claims.conflicts(*seen)):
         raise InputError(problems)
     spec, slug, build = _slug(spec, facts)
     release = _release(spec, slug, releases.digests(config, keys.seal), records)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from deployer.facts import Facts
-from deployer.fleet import Host
+from deployer.fleet import Fleet, Host
 from deployer.problems import Problem, Where
+from deployer.providers.keepalived import interface
+from deployer.providers.router import defaults
 from deployer.providers.rsyslog import RELP_PORT
 
 NEEDED_MB = 1500
@@ -19,6 +21,27 @@ def found(hosts: tuple[Host, ...], facts: Mapping[str, Facts]) -> tuple[Problem,
     """All obstacles at once: roles without a host, taken ports, full disks."""
     here = [problem for host in hosts for problem in _on(host, facts[host.name])]
     return (*_unmanned(hosts), *here)
+
+
+def unheld(fleet: Fleet, hosts: tuple[Host, ...], facts: Mapping[str, Facts]) -> Iterator[Problem]:
+    """Routers that cannot send from the address under which the others would listen for them."""
+    for host in hosts if fleet.virtual_address else ():
+        seen = facts[host.name]
+        if "router" in host.roles and seen.python and not interface(seen, host.mesh):
+            known = ", ".join(seen.addresses) or "none"
+            hint = f'write one of its own ({known}) as "private_address", or take "virtual_address" out'
+            where = Where(f"{host.name}/{host.address}")
+            yield Problem(f"no network interface of {host.name} has {host.mesh}", where, hint=hint)
+
+
+def notes(hosts: tuple[Host, ...], facts: Mapping[str, Facts]) -> tuple[str, ...]:
+    """What is the user's own and stays, though it changes what the mesh does."""
+    routers = (host for host in hosts if "router" in host.roles)
+    return tuple(
+        f"{host.name}: hosts that no app has go to {path}, which is default_server on port 80"
+        for host in routers
+        for path in defaults(facts[host.name])
+    )
 
 
 def _unmanned(hosts: tuple[Host, ...]) -> Iterator[Problem]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from deployer.build.slug import Build
-from deployer.claims import Claims
 from deployer.facts import Facts
 from deployer.fleet import Health, Host
 from deployer.model import Stage, Text
@@ -137,6 +136,22 @@ class Rollout:
     def stops_in(self, host: str, key: str) -> int:
         """The wave of RETIRE: 0, the end of the run, for the last and for what is in no wave."""
         return next((i + 1 for i, wave in enumerate(self.waves[:-1]) if f"{host}/{key}" in wave.stop), 0)
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What an app asks of the routers that it shares.
+
+    Domains are one app's alone; the address and the ranges hold as long as one app asks for them.
+    """
+
+    domains: tuple[str, ...] = ()
+    virtual_address: str = ""
+    proxy_protocol: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Only what is claimed."""
+        return {name: value for name, value in asdict(self).items() if value}
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,10 @@ class Machine:
     tables: dict[str, str] = field(default_factory=dict)
     """The kernel's: the rules that each was loaded from."""
     listeners: dict[int, str] = field(default_factory=dict)
-    interfaces: dict[str, str] = field(default_factory=dict)
+    interfaces: dict[str, str] = field(
+        default_factory=lambda: {f"192.0.2.{n}/24": "eth0" for n in range(1, 9)}
+    )
+    """Of whichever host this is, for whoever plans."""
     deaf: set[str] = field(default_factory=set)
     """Dynos that run and do not accept."""
     ran: list[str] = field(default_factory=list)
@@ -106,7 +109,9 @@ class Machine:
         found: dict[str, list[str]] = {}
         for pattern, fits in sorted(wanted):
             for path in self.matching(self.files, frozenset({pattern})):
-                if fitting := [line.strip() for line in self.text(path).splitlines() if re.search(fits, line)]:
+                if fitting := [
+                    line.strip() for line in self.text(path).splitlines() if re.search(fits, line)
+                ]:
                     found[path] = found.get(path, []) + fitting
         return found
 
@@ -181,6 +186,10 @@ class Machine:
                 self.unit(unit).enabled = "enabled"
             case ("systemctl", "restart" | "start", unit):
                 self.start(unit)
+            case ("keepalived", "--config-test", "--use-file", path) if path in self.files:
+                pass
+            case ("systemctl", "reload-or-restart", unit) if unit.startswith("deployer.vip@"):
+                self.start(unit)
             case ("systemctl", "reload-or-restart", "nginx"):
                 self.start("nginx.service")
             case ("systemctl", "disable", "--now", unit):
@@ -220,6 +229,9 @@ class Machine:
                 if stdin.reveal():
                     self.write(path, stdin.reveal())
                 self.start("nginx.service")
+            case "mesh-put", [path]:
+                self.write(path, stdin.reveal())
+                self.files.pop("/etc/nginx/sites-enabled/default", None)
             case "wall-take", [path]:
                 self.load(path)
             case _:
@@ -252,11 +264,19 @@ class Machine:
         unit = self.unit(name)
         unit.active, unit.sub = ON
         if name == "nginx.service":
-            paths = [p for p in sorted(self.files) if p.startswith(f"{SITES}deployer")]
+            paths = [
+                p
+                for p in sorted(self.files)
+                if p.startswith((f"{SITES}deployer", "/etc/nginx/modules-enabled/deployer"))
+            ]
             self.note("nginx", paths)
         elif name in ("deployer.log.service", "deployer.logplex.service"):
             kind = name.split(".")[1]
             self.note(kind, [f"/etc/deployer/rsyslog/{kind}.conf"])
+        elif name.startswith("deployer.vip@"):
+            address = name.removeprefix("deployer.vip@").removesuffix(".service")
+            rules = f"/etc/deployer/keepalived/{address}.conf"
+            self.write(f"/run/deployer/vip.{address}.loaded", f"{sha(self.text(rules))}  {rules}\n")
         elif name.startswith("deployer.dyno@"):
             self.start_dyno(name.removeprefix("deployer.dyno@").removesuffix(".service"))
 

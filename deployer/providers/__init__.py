@@ -2,10 +2,12 @@
 
 from deployer.providers.base import Provider
 from deployer.providers.host import HostProvider
+from deployer.providers.keepalived import KeepalivedProvider
 from deployer.providers.lxc import LxcProvider
 from deployer.providers.nftables import NftablesProvider
 from deployer.providers.nginx import NginxProvider
 from deployer.providers.release import ReleaseProvider
+from deployer.providers.router import RouterProvider
 from deployer.providers.rsyslog import RsyslogProvider
 from deployer.providers.slug import SlugProvider
 from deployer.providers.stack import StackProvider
@@ -20,5 +22,7 @@ PROVIDERS: tuple[Provider, ...] = (
     RsyslogProvider(),
     NftablesProvider(),
     LxcProvider(),
+    RouterProvider(),
     NginxProvider(),
+    KeepalivedProvider(),
 )

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from deployer import claims
-from deployer.claims import Claims
 from deployer.diff import KEPT, Sealed
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
@@ -18,7 +17,7 @@ from deployer.providers.base import About, Line, given, plain_cause, roles, scal
 from deployer.providers.host import BIN
 from deployer.releases import APPS, keys_path
 from deployer.spec import Spec
-from deployer.world import Release, World, read_release
+from deployer.world import Claims, Release, World, read_release
 
 _APP = "Every host of the app knows its ids and hosts, so that one which leaves fleet.json is still known."
 _KEYS = "Every host of the app holds the seal of its digests and the values that were made once."

@@ -73,13 +73,12 @@ def texts(patterns):
 
 def lines(wanted):
     """Lines of files that are not ours, as far as they fit the pattern that comes with the glob."""
-    seen = {}
+    seen = {}  # type: dict[str, list[str]]
     for pattern, fits in wanted:
         for path in matching([pattern]):
             text = read(path).decode("utf-8", "replace").splitlines()
-            if found := [line.strip() for line in text if re.search(fits, line)]:
-                seen[path] = seen.get(path, []) + found
-    return seen
+            seen.setdefault(path, []).extend(line.strip() for line in text if re.search(fits, line))
+    return {path: found for path, found in sorted(seen.items()) if found}
 
 
 def packages(names):

@@ -83,7 +83,7 @@ def port(asked: list[tuple[str, dict[str, str]]]) -> Iterator[int]:
 
 def requests(port: int, path: str, *marks: str) -> dict[str, Any]:
     headers = {"Host": "hello", "User-Agent": "deployer-proof"}
-    return {"port": port, "path": path, "headers": headers, "marks": marks}
+    return {"port": port, "proxy": False, "path": path, "headers": headers, "marks": marks}
 
 
 def test_marked_requests_one_after_another(port: int, asked: list[tuple[str, dict[str, str]]]) -> None:
