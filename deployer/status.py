@@ -7,7 +7,9 @@ from typing import Any
 
 from deployer import releases as kept
 from deployer.facts import Facts
+from deployer.fleet import Fleet
 from deployer.placement import DYNOS
+from deployer.providers import nginx
 from deployer.providers.dynos import running
 
 
@@ -32,6 +34,34 @@ def dynos(app: str, facts: Mapping[str, Facts]) -> list[dict[str, Any]]:
     )
 
 
+def domains(fleet: Fleet, facts: Mapping[str, Facts]) -> list[dict[str, Any]]:
+    """Each name of the app, wanted or still answered to: `domain source routers missing`."""
+    routers = [host.name for host in fleet.with_role("router") if host.name in facts]
+    answered = {name: nginx.answered(fleet.app, facts[name]) for name in routers}
+    sources = _sources(fleet)
+    left = sorted({name for names in answered.values() for name in names} - sources.keys())
+    return [
+        {
+            "domain": domain,
+            "source": source,
+            "routers": [name for name in routers if domain in answered[name]],
+            "missing": [name for name in routers if source != _LEFT and domain not in answered[name]],
+        }
+        for domain, source in (*sources.items(), *((name, _LEFT) for name in left))
+    ]
+
+
+def _sources(fleet: Fleet) -> dict[str, str]:
+    """What asks for each name."""
+    own = dict.fromkeys(fleet.domains, "domains in fleet.json")
+    default = {fleet.default_domain: "domain in fleet.json"} if fleet.domain else {}
+    if own or default:
+        return own | {name: source for name, source in default.items() if name not in own}
+    names = nginx.own_names(fleet.app, fleet.with_role("router"), fleet.virtual_address)
+    return dict.fromkeys(names, "no domains in fleet.json")
+
+
+_LEFT = "nothing; the next apply takes it out"
 _NOT_UP = ("stopped", "booting", "crashed", "not answering")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from deployer.cli import build, deploy, explain, lab, reading, releases, rollback
+from deployer.cli import build, deploy, domains, explain, lab, reading, releases, rollback
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     deploy.validate,
@@ -31,4 +31,5 @@ app = typer.Typer(
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(releases.app, name="releases")
+app.add_typer(domains.app, name="domains")
 app.add_typer(lab.app, name="lab", help="A practice fleet on this machine, as root.")

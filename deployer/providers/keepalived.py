@@ -28,7 +28,7 @@ FIRST = 200
 """The priority of the first router; each further one has one less."""
 _RULE = (
     "Each router runs a keepalived for the address, over the routers' private addresses. The address is "
-    "where nginx answers, and moves within about 2 s. The running keepalived must have taken in what its file says."
+    "where nginx answers, and moves within seconds. The running keepalived must hold what its file says."
 )
 
 

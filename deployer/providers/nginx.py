@@ -28,6 +28,8 @@ _MESH = (
 )
 _SERVER = re.compile(r"^\tserver (\S+) .*; # (\S+)$", re.M)
 
+_NAMES = re.compile(r"^\s*server_name (.+);", re.M)
+
 
 @dataclass(frozen=True)
 class MeshSeen:
@@ -135,10 +137,22 @@ def _site(world: World, upstreams: Mapping[str, str]) -> Text:
 
 def names(world: World) -> list[str]:
     """The app's domains; without any it answers to its own name and to the routers' addresses."""
-    routers = world.with_role("router")
-    addresses = sorted({a for h in routers for a in (h.address, h.mesh)})
-    shared_by = [world.claims.virtual_address] if world.claims.virtual_address else []
-    return list(world.domains) or [world.app, *addresses, *shared_by]
+    own = own_names(world.app, world.with_role("router"), world.claims.virtual_address)
+    return list(world.domains) or own
+
+
+def own_names(app: str, routers: Iterable[Host], virtual_address: str) -> list[str]:
+    addresses = sorted({a for host in routers for a in (host.address, host.mesh)})
+    return [app, *addresses, *((virtual_address,) if virtual_address else ())]
+
+
+def answered(app: str, facts: Facts) -> frozenset[str]:
+    """The names under which the running nginx of a host has the app."""
+    site = SITE.format(app)
+    if _loaded(facts).get(site) is None or _loaded(facts).get(site) != facts.sha(site):
+        return frozenset()
+    lines = _NAMES.findall(facts.texts.get(site, ""))
+    return frozenset(name for line in lines for name in line.split())
 
 
 def _loaded(facts: Facts) -> dict[str, str]:

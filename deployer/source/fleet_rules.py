@@ -122,9 +122,7 @@ def _routing(data: dict[str, Any], hosts: tuple[PlacedHost, ...], at: At) -> Ite
     if address is None or address.version != 4 or address.packed[3] in (0, 255):
         hint = "Write an IPv4 address that nobody has yet, in the network of the routers."
         yield Problem(f"{text!r} cannot be the routers' address", at("/virtual_address"), hint=hint)
-    elif holder := next(
-        (h["name"] for _, h in hosts if text in (h["address"], h.get("private_address"))), ""
-    ):
+    elif holder := next((host["name"] for _, host in hosts if text in _own(host)), ""):
         hint = "Write one that nobody has yet: the routers hold it in turn."
         yield Problem(f"{text} is the address of {holder}", at("/virtual_address"), hint=hint)
     yield from _unaddressed(hosts, at)
@@ -141,9 +139,8 @@ def _unaddressed(hosts: tuple[PlacedHost, ...], at: At) -> Iterator[Problem]:
         known = _ip(_own(host)[1])
         if "router" in host.get("roles", ()) and (known is None or known.version != 4):
             hint = f'Write the IPv4 address of {host["name"]} among the others as its "private_address".'
-            yield Problem(
-                f"{host['name']} shares the virtual address and has a name only", at(pointer), hint=hint
-            )
+            summary = f"{host['name']} is to have the virtual address, and no IPv4 address of it is known"
+            yield Problem(summary, at(pointer), hint=hint)
 
 
 def _networks(data: dict[str, Any], hosts: tuple[PlacedHost, ...], at: At) -> Iterator[Problem]:
