@@ -1,4 +1,4 @@
-"""What apps claim of the routers that they share: each app's record on a host tells the others."""
+"""What apps claim of the routers that they share: a record of each app on them tells the others."""
 
 from __future__ import annotations
 
@@ -7,35 +7,44 @@ from typing import Any
 
 from deployer.facts import Facts
 from deployer.fleet import Fleet, Host
+from deployer.platform import Platform
 from deployer.problems import Problem, Where
 from deployer.releases import APPS
 from deployer.world import Claims
 
 
-def of(fleet: Fleet) -> Claims:
-    return Claims(fleet.names, fleet.virtual_address, fleet.routing.proxy_protocol)
+def path(app: str) -> str:
+    """Of the record, on every router."""
+    return f"{APPS}/{app}/claims.json"
 
 
-def read(document: Mapping[str, Any]) -> Claims:
-    """Of an app's record; one from before there were claims has none."""
-    kept = document.get("claims", {})
+def of(fleet: Fleet, settings: Platform) -> Claims:
+    """Domains of the files come first, then those that commands have added."""
+    domains = tuple(dict.fromkeys((*fleet.names, *settings.domains)))
+    return Claims(domains, fleet.virtual_address, fleet.routing.proxy_protocol)
+
+
+def read(kept: Mapping[str, Any]) -> Claims:
+    """The inverse of `Claims.as_dict`."""
     domains, ranges = (tuple(kept.get(name, ())) for name in ("domains", "proxy_protocol"))
     return Claims(domains, kept.get("virtual_address", ""), ranges)
 
 
 def others(app: str, facts: Facts) -> Mapping[str, Claims]:
     """By name, what the other apps of a host claim."""
-    found = facts.documents(APPS, "app.json")
+    found = facts.documents(APPS, "claims.json")
     return {name: read(document) for name, document in found if name != app}
 
 
-def conflicts(fleet: Fleet, hosts: tuple[Host, ...], facts: Mapping[str, Facts]) -> Iterator[Problem]:
+def conflicts(
+    app: str, claim: Claims, hosts: tuple[Host, ...], facts: Mapping[str, Facts]
+) -> Iterator[Problem]:
     """Domains that two apps claim on one router: nginx would give all requests to one of them in silence."""
     for host in hosts:
         if "router" not in host.roles:
             continue
-        for app, claims in sorted(others(fleet.app, facts[host.name]).items()):
-            for domain in sorted({*fleet.names} & {*claims.domains}):
-                hint = f'take it from "domains" here, or from those of {app} and apply {app} first'
+        for other, theirs in sorted(others(app, facts[host.name]).items()):
+            for domain in sorted({*claim.domains} & {*theirs.domains}):
+                hint = f"take it from the domains of {app}, or from those of {other} and apply {other} first"
                 where = Where(f"{host.name}/{host.address}")
-                yield Problem(f"{domain} is a domain of the app {app} already", where, hint=hint)
+                yield Problem(f"{domain} is a domain of the app {other} already", where, hint=hint)

@@ -15,6 +15,7 @@ from deployer.model import Stage, Text
 from deployer.plan import Plan
 from deployer.problems import InputError, Problem
 from deployer.providers import PROVIDERS
+from deployer.providers.base import Provider
 from deployer.releases import Keys
 from deployer.sight import Sight
 from deployer.source import data
@@ -29,6 +30,8 @@ class Decided:
 
     plan: Plan
     world: World
+    providers: tuple[Provider, ...] = PROVIDERS
+    """Those that the plan asked: a command about one thing leaves the rest as it is."""
 
 
 def decide(spec: Spec, sight: Sight) -> Decided:
@@ -48,8 +51,9 @@ def build_world(spec: Spec, sight: Sight) -> World:
     config = {**spec.config, **{n: Text(keys.generated[n], secret=True) for n in spec.generated}}
     if lacking := source.missing(spec, platform=tuple(config)):
         raise InputError(lacking)
-    seen = (spec.fleet, sight.hosts, facts)
-    if problems := (*obstacles.found(*seen[1:]), *obstacles.unheld(*seen), *claims.conflicts(*seen)):
+    settings = releases.seen_platform(app, facts.values())
+    claim, seen = claims.of(spec.fleet, settings), (sight.hosts, facts)
+    if problems := (*obstacles.found(*seen), *obstacles.to_claims(app, claim, *seen)):
         raise InputError(problems)
     spec, slug, build = _slug(spec, facts)
     release = _release(spec, slug, releases.digests(config, keys.seal), records)
@@ -63,8 +67,9 @@ def build_world(spec: Spec, sight: Sight) -> World:
         seats=placement.seats(spec.app, spec.fleet, sight.hosts, facts, release),
         base=placement.base(app, facts),
         network=spec.fleet.dyno_network,
-        claims=claims.of(spec.fleet),
+        claims=claim,
         allow=spec.fleet.allow,
+        platform=settings,
         keys=keys.text(),
         sealed=releases.seen_keys(app, facts.values()) is not None,
         env=releases.env_file(config, releases.metadata(app, release, spec.fleet.default_domain)),
@@ -72,6 +77,7 @@ def build_world(spec: Spec, sight: Sight) -> World:
         build=build,
         tasks=_tasks(spec, release, records),
         health=spec.fleet.health,
+        metrics=spec.fleet.metrics,
         lost=sight.lost,
     )
     return rollout.rolled(world, spec.fleet.rollout)
@@ -215,6 +221,7 @@ def gone(sight: Sight, spec: Spec) -> World:
         base=0,
         network=spec.fleet.dyno_network,
         allow=spec.fleet.allow,
+        metrics=spec.fleet.metrics,
         lost=sight.lost,
     )
     return rollout.rolled(world, spec.fleet.rollout.model_copy(update={"floor": None}))

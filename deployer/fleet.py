@@ -116,6 +116,13 @@ class Routing(Value):
     proxy_protocol: tuple[str, ...] = ()
 
 
+class Metrics(Value):
+    """What is told of an app's dynos and host: `dynos` in its log, counters to the networks of `allow`."""
+
+    dynos: bool = False
+    allow: tuple[str, ...] = ()
+
+
 def share(part: int | str, whole: int) -> int:
     """A number of dynos as it stands, or "50%" of `whole`, rounded up."""
     return part if isinstance(part, int) else -(-int(part.rstrip("%")) * whole // 100)
@@ -168,6 +175,7 @@ class Fleet(Value):
     allow: tuple[str, ...] = ()
     rollout: Rollout = Rollout()
     health: Health | None = None
+    metrics: Metrics = Metrics()
 
     @field_validator("hosts")
     @classmethod

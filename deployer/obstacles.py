@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from deployer import claims
 from deployer.facts import Facts
-from deployer.fleet import Fleet, Host
+from deployer.fleet import Host
 from deployer.problems import Problem, Where
 from deployer.providers.keepalived import interface
 from deployer.providers.router import defaults
 from deployer.providers.rsyslog import RELP_PORT
+from deployer.world import Claims
 
 NEEDED_MB = 1500
 """Free disk for packages, an image and a slug on a host that has none yet."""
@@ -23,9 +25,16 @@ def found(hosts: tuple[Host, ...], facts: Mapping[str, Facts]) -> tuple[Problem,
     return (*_unmanned(hosts), *here)
 
 
-def unheld(fleet: Fleet, hosts: tuple[Host, ...], facts: Mapping[str, Facts]) -> Iterator[Problem]:
+def to_claims(
+    app: str, claim: Claims, hosts: tuple[Host, ...], facts: Mapping[str, Facts]
+) -> tuple[Problem, ...]:
+    """What the app asks of its routers and cannot have there."""
+    return (*_unheld(claim, hosts, facts), *claims.conflicts(app, claim, hosts, facts))
+
+
+def _unheld(claim: Claims, hosts: tuple[Host, ...], facts: Mapping[str, Facts]) -> Iterator[Problem]:
     """Routers that cannot send from the address under which the others would listen for them."""
-    for host in hosts if fleet.virtual_address else ():
+    for host in hosts if claim.virtual_address else ():
         seen = facts[host.name]
         if "router" in host.roles and seen.python and not interface(seen, host.mesh):
             known = ", ".join(seen.addresses) or "none"

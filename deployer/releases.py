@@ -10,8 +10,10 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from deployer import platform
 from deployer.facts import Facts
 from deployer.model import Text
+from deployer.platform import Platform
 from deployer.world import Outcome, Release, read_release
 
 APPS = "/var/lib/deployer/apps"
@@ -45,6 +47,19 @@ def seen_keys(app: str, facts: Iterable[Facts]) -> Keys | None:
     return None
 
 
+def platform_path(app: str) -> str:
+    """What commands put on the platform, for root only."""
+    return f"{APPS}/{app}/platform.json"
+
+
+def seen_platform(app: str, facts: Iterable[Facts]) -> Platform:
+    """The latest of all hosts."""
+    found = (
+        platform.legible(host.private.get(platform_path(app))) for host in sorted(facts, key=lambda f: f.host)
+    )
+    return max((p for p in found if p), key=lambda p: p.serial, default=Platform())
+
+
 def digests(config: Mapping[str, Text], seal: str) -> dict[str, str]:
     """Keyed digests: they tell that a value changed, and nothing to who lacks the seal."""
     return {name: _keyed(seal, config[name].reveal()) for name in sorted(config)}
@@ -70,11 +85,16 @@ def read_env(text: str) -> dict[str, str]:
     return dict(word.partition("=")[::2] for word in words[1::2])
 
 
+def app_id(app: str) -> str:
+    """An app's UUID, the same wherever somebody asks."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, app))
+
+
 def metadata(app: str, release: Release, domain: str = "") -> dict[str, str]:
     """What each dyno of a release is told about it (Heroku contract 3.3); `domain` is the default one."""
     named = {"HEROKU_APP_DEFAULT_DOMAIN_NAME": domain} if domain else {}
     return named | {
-        "HEROKU_APP_ID": str(uuid.uuid5(uuid.NAMESPACE_DNS, app)),
+        "HEROKU_APP_ID": app_id(app),
         "HEROKU_APP_NAME": app,
         "HEROKU_BUILD_COMMIT": release.commit,
         "HEROKU_RELEASE_CREATED_AT": release.when.replace("+00:00", "Z"),

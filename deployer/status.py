@@ -34,11 +34,14 @@ def dynos(app: str, facts: Mapping[str, Facts]) -> list[dict[str, Any]]:
     )
 
 
-def domains(fleet: Fleet, facts: Mapping[str, Facts]) -> list[dict[str, Any]]:
-    """Each name of the app, wanted or still answered to: `domain source routers missing`."""
+def domains(fleet: Fleet, added: tuple[str, ...], facts: Mapping[str, Facts]) -> list[dict[str, Any]]:
+    """Each name of the app, wanted or still answered to: `domain source routers missing`.
+
+    `added` are those that commands have put on the platform.
+    """
     routers = [host.name for host in fleet.with_role("router") if host.name in facts]
     answered = {name: nginx.answered(fleet.app, facts[name]) for name in routers}
-    sources = _sources(fleet)
+    sources = _sources(fleet, added)
     left = sorted({name for names in answered.values() for name in names} - sources.keys())
     return [
         {
@@ -51,16 +54,18 @@ def domains(fleet: Fleet, facts: Mapping[str, Facts]) -> list[dict[str, Any]]:
     ]
 
 
-def _sources(fleet: Fleet) -> dict[str, str]:
+def _sources(fleet: Fleet, added: tuple[str, ...]) -> dict[str, str]:
     """What asks for each name."""
-    own = dict.fromkeys(fleet.domains, "domains in fleet.json")
-    default = {fleet.default_domain: "domain in fleet.json"} if fleet.domain else {}
-    if own or default:
-        return own | {name: source for name, source in default.items() if name not in own}
+    default = (fleet.default_domain,) if fleet.domain else ()
+    kinds = ((fleet.domains, "domains in fleet.json"), (default, "domain in fleet.json"), (added, _ADDED))
+    found = {name: source for names, source in reversed(kinds) for name in names}
+    if found:
+        return {name: found[name] for names, _ in kinds for name in names}
     names = nginx.own_names(fleet.app, fleet.with_role("router"), fleet.virtual_address)
     return dict.fromkeys(names, "no domains in fleet.json")
 
 
+_ADDED = "deploy domains add"
 _LEFT = "nothing; the next apply takes it out"
 _NOT_UP = ("stopped", "booting", "crashed", "not answering")
 

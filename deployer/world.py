@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from deployer.build.slug import Build
 from deployer.facts import Facts
-from deployer.fleet import Health, Host
+from deployer.fleet import Health, Host, Metrics
 from deployer.model import Stage, Text
 from deployer.plan import Capacity
+from deployer.platform import Platform
 from deployer.stacks import Stack
 
 Outcome = Literal["pending", "succeeded", "failed"]
@@ -172,6 +173,8 @@ class World:
     claims: Claims = Claims()
     """What the app asks of the routers: its domains, and what they are to do for it."""
     allow: tuple[str, ...] = ()
+    platform: Platform = Platform()
+    """What commands have put beside the files; `domains` has its share of that already."""
     keys: Text | None = None
     sealed: bool = False
     """Whether the keys were there before."""
@@ -183,6 +186,7 @@ class World:
     """What the release that is not live yet still has to run."""
     rollout: Rollout = Rollout()
     health: Health | None = None
+    metrics: Metrics = Metrics()
     standing: frozenset[str] = frozenset()
     """Keys of dynos that stay just as they are, whatever is known of their release."""
     lost: frozenset[str] = frozenset()

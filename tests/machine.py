@@ -277,6 +277,9 @@ class Machine:
             address = name.removeprefix("deployer.vip@").removesuffix(".service")
             rules = f"/etc/deployer/keepalived/{address}.conf"
             self.write(f"/run/deployer/vip.{address}.loaded", f"{sha(self.text(rules))}  {rules}\n")
+        elif name == "deployer.meter.service":
+            paths = [*self.matching(self.files, frozenset({"/var/lib/deployer/meter/*.py"})), UNITS + name]
+            self.write("/run/deployer/meter.loaded", sha("".join(map(self.text, paths))) + "  -\n")
         elif name.startswith("deployer.dyno@"):
             self.start_dyno(name.removeprefix("deployer.dyno@").removesuffix(".service"))
 

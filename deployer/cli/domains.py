@@ -1,19 +1,13 @@
-"""domains: under which names the app answers."""
+"""domains list: under which names the app answers."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import typer
-
 from deployer.cli import options as o
 
-app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
-
-@app.callback()
-def listed(
-    context: typer.Context,
+def list_domains(
     folder: o.Folder = o.HERE,
     environment: o.Environment = None,
     as_json: o.Json = False,
@@ -21,17 +15,17 @@ def listed(
 ) -> None:
     """List the names that the app answers to, what asks for each, and which routers know it.
 
-    Example: deploy domains
+    Example: deploy domains list
     """
     from deployer import status
+    from deployer.releases import seen_platform
     from deployer.sight import look
     from deployer.views import json, text
 
-    if context.invoked_subcommand:
-        return
     spec = o.known(folder, environment)
     sight = look(spec, tuple(without or ()))
-    found = status.domains(spec.fleet, sight.facts)
+    settings = seen_platform(spec.fleet.app, sight.facts.values())
+    found = status.domains(spec.fleet, settings.domains, sight.facts)
     if as_json:
         text.show(json.document(found))
     else:

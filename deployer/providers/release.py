@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from deployer import claims
 from deployer.diff import KEPT, Sealed
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
@@ -17,7 +16,7 @@ from deployer.providers.base import About, Line, given, plain_cause, roles, scal
 from deployer.providers.host import BIN
 from deployer.releases import APPS, keys_path
 from deployer.spec import Spec
-from deployer.world import Claims, Release, World, read_release
+from deployer.world import Release, World, read_release
 
 _APP = "Every host of the app knows its ids and hosts, so that one which leaves fleet.json is still known."
 _KEYS = "Every host of the app holds the seal of its digests and the values that were made once."
@@ -33,29 +32,25 @@ class AppSeen:
     app: str
     base: int
     hosts: Mapping[str, str]
-    claims: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class AppWanted:
-    """What outlives any one release: the app's ids, its hosts, and what other apps must know of it."""
+    """What outlives any one release: the app's ids, and the hosts that it is spread over."""
 
     app: str
     base: int
     hosts: tuple[Host, ...]
-    claims: Claims
     key: str = "app"
 
     def expect(self) -> AppSeen:
-        hosts = {h.name: h.address for h in self.hosts}
-        return AppSeen(self.key, self.app, self.base, hosts, self.claims.as_dict())
+        return AppSeen(self.key, self.app, self.base, {h.name: h.address for h in self.hosts})
 
     def text(self) -> Text:
         hosts = {
             h.name: {"address": h.address, "port": h.port, "user": h.user, "mesh": h.mesh} for h in self.hosts
         }
-        document = {"app": self.app, "base": self.base, "hosts": hosts, "claims": self.claims.as_dict()}
-        return Text(json.dumps(document, indent=1) + "\n")
+        return Text(json.dumps({"app": self.app, "base": self.base, "hosts": hosts}, indent=1) + "\n")
 
 
 @dataclass(frozen=True)
@@ -131,7 +126,7 @@ class ReleaseProvider:
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         if not host.roles or not world.keys:
             return
-        yield AppWanted(world.app, world.base, tuple(h for h in world.hosts if h.roles), world.claims)
+        yield AppWanted(world.app, world.base, tuple(h for h in world.hosts if h.roles))
         yield KeysWanted(world.app, world.keys)
         for record in world.records:
             is_current = world.release is not None and record.number == world.release.number
@@ -151,8 +146,7 @@ class ReleaseProvider:
 
     def observe(self, app: str, facts: Facts) -> Iterator[Any]:
         if found := facts.document(f"{APPS}/{app}/app.json"):
-            hosts = {name: row["address"] for name, row in found["hosts"].items()}
-            yield AppSeen("app", app, found["base"], hosts, claims.read(found).as_dict())
+            yield AppSeen("app", app, found["base"], {n: h["address"] for n, h in found["hosts"].items()})
         if content := facts.sha(keys_path(app)):
             yield KeysSeen("keys", app, Sealed(content))
         for name, document in facts.documents(f"{APPS}/{app}/releases", "release.json"):
@@ -183,7 +177,7 @@ class ReleaseProvider:
         if want is None and isinstance(have, RecordSeen) and world.release:
             return "older than the releases that are kept"
         if isinstance(want, AppWanted) and have is not None:
-            return "the fleet has other hosts now" if "hosts" in differs else "other apps must know of it"
+            return "the fleet has other hosts now"
         return plain_cause(want, have, differs)
 
     def about(self, spec: Spec, host: Host, key: str) -> About:

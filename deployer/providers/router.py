@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,11 +11,12 @@ from typing import Any
 from deployer import claims
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
-from deployer.model import Sh, Stage, Step, Text
+from deployer.model import Put, Sh, Stage, Step, Text
+from deployer.providers import parts
 from deployer.providers.base import About, given, plain_cause, render, roles
 from deployer.providers.host import BIN
 from deployer.spec import Spec
-from deployer.world import World
+from deployer.world import Claims, World
 
 DEFAULT = "/etc/nginx/conf.d/deployer.conf"
 MAIN = "/etc/nginx/modules-enabled/deployer.conf"
@@ -37,10 +39,35 @@ _LIMIT = {"worker_shutdown_timeout": LINGER}
 _THEIRS = ("/etc/nginx/nginx.conf", "/etc/nginx/conf.d/*.conf", "/etc/nginx/sites-enabled/*")
 _LISTENS = r"^\s*listen\s+(?:(?:\*:|0\.0\.0\.0:)?80\s+)?(?:[a-z][a-z0-9_=]*\s+)*default_server\b"
 _SETS = rf"^\s*(?:{'|'.join((*ROOM, *_LIMIT))})\s"
+_CLAIMS = (
+    "Apps that share routers are told of each other's domains, and what a port or address is to do for all."
+)
 _RULE = (
     "Who asks a router for a host that no app has gets 404, and no app's log tells of it. "
     "nginx has room for many apps, and old worker processes end within an hour."
 )
+
+
+@dataclass(frozen=True)
+class ClaimsSeen:
+    """What other apps are told of this one."""
+
+    key: str
+    app: str
+    domains: tuple[str, ...]
+    virtual_address: str
+    proxy_protocol: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ClaimsWanted:
+    app: str
+    claims: Claims
+    key: str = "claims"
+
+    def expect(self) -> ClaimsSeen:
+        claim = self.claims
+        return ClaimsSeen(self.key, self.app, claim.domains, claim.virtual_address, claim.proxy_protocol)
 
 
 @dataclass(frozen=True)
@@ -69,21 +96,31 @@ class RouterProvider:
     name = "router"
 
     def desire(self, world: World, host: Host) -> Iterator[Any]:
+        if "router" in host.roles and world.release:
+            yield ClaimsWanted(world.app, world.claims)
         for path, config in shared(world, host).items():
             yield Shared(path, config)
 
     def probe(self, app: str) -> Probe:
         lines = {(path, fits) for path in _THEIRS for fits in (_LISTENS, _SETS)}
-        return Probe(files=frozenset({DEFAULT, MAIN, STOCK}), lines=frozenset(lines))
+        texts = frozenset({claims.path("*")})
+        return Probe(files=frozenset({DEFAULT, MAIN, STOCK}), texts=texts, lines=frozenset(lines))
 
     def observe(self, app: str, facts: Facts) -> Iterator[Any]:
+        if claims.path(app) in facts.texts:
+            yield ClaimsWanted(app, claims.read(facts.document(claims.path(app)))).expect()
         for path in (MAIN, DEFAULT):
             if config := facts.sha(path):
                 yield SharedSeen(f"file:{path}", config, path == DEFAULT and facts.sha(STOCK) == SHIPPED)
 
     def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
-        """Apps share these files, so no app's plan removes them."""
-        if want:
+        """Apps share these files, so no app's plan removes them; what an app claims goes with it."""
+        if isinstance(want, ClaimsWanted):
+            text = Text(json.dumps(want.claims.as_dict(), indent=1) + "\n")
+            yield Step(Stage.PREPARE, "tell other apps", Put(claims.path(want.app), text))
+        elif isinstance(have, ClaimsSeen):
+            yield parts.remove(claims.path(have.app), Stage.RETIRE)
+        elif want:
             yield Step(Stage.ROUTE, f"write {want.path}", Sh((f"{BIN}/mesh-put", want.path), want.config))
 
     def cause(self, world: World, want: Any, have: Any, differs: frozenset[str]) -> str:
@@ -92,8 +129,11 @@ class RouterProvider:
         return plain_cause(want, have, differs)
 
     def about(self, spec: Spec, host: Host, key: str) -> About:
-        asks = (*given(spec, "routing"), roles(spec, host))
         drop = f"take the role router from {host.name}, in fleet.json"
+        if key == "claims":
+            asks = (*given(spec, "domains", "domain", "virtual_address", "routing"), roles(spec, host))
+            return About(asks, (claims.path(spec.fleet.app),), _CLAIMS, drop=drop)
+        asks = (*given(spec, "routing"), roles(spec, host))
         return About(asks, (key.removeprefix("file:"),), _RULE, drop=drop)
 
 

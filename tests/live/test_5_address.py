@@ -220,7 +220,7 @@ def test_apps_answer_under_the_domain_of_the_fleet_and_a_taken_one_is_refused(sh
             assert "Hello from web." in shop.get(host=name)
         told = "tr '\\0' '\\n' </proc/$(pgrep -f gunicorn | head -1)/environ"
         assert "HEROKU_APP_DEFAULT_DOMAIN_NAME=hello.apps.test" in shop.ssh("box-1", told)
-        rows = json.loads(shop.deploy("domains", "--json").stdout)
+        rows = json.loads(shop.deploy("domains", "list", "--json").stdout)
         assert [(row["domain"], row["routers"]) for row in rows] == [
             ("*.shop.test", ["box-1", "box-2"]),
             ("hello.apps.test", ["box-1", "box-2"]),

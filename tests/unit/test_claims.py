@@ -31,7 +31,7 @@ def test_dynos_are_told_the_default_domain() -> None:
 
 def test_claims_are_kept_as_they_were() -> None:
     full = Claims(("a.test",), "192.0.2.100", ("10.0.0.0/8",))
-    assert claims.read({"claims": full.as_dict()}) == full
+    assert claims.read(full.as_dict()) == full
     assert claims.read({}) == Claims()
     assert Claims().as_dict() == {}
 
@@ -62,9 +62,10 @@ def test_names_with_their_source_and_the_routers_that_know_them() -> None:
     seen.apply(wanted)
     seen.machines["two"].remove(nginx.LOADED)
     later = spec(hosts={"one": "router dynos logplex build", "two": "router"}, domains=["a.test"])
-    found = status.domains(later.fleet, seen.facts(later, later.fleet.hosts))
+    found = status.domains(later.fleet, ("b.test",), seen.facts(later, later.fleet.hosts))
     assert [tuple(row.values()) for row in found] == [
         ("a.test", "domains in fleet.json", [], ["one", "two"]),
+        ("b.test", "deploy domains add", [], ["one", "two"]),
         ("hello.apps.test", "nothing; the next apply takes it out", ["one"], []),
     ]
 
@@ -72,7 +73,7 @@ def test_names_with_their_source_and_the_routers_that_know_them() -> None:
 def test_without_domains_the_app_has_its_name_and_the_addresses_of_the_routers() -> None:
     seen, wanted = fleet(), spec(virtual_address="192.0.2.100")
     seen.apply(wanted)
-    found = status.domains(wanted.fleet, seen.facts(wanted, wanted.fleet.hosts))
+    found = status.domains(wanted.fleet, (), seen.facts(wanted, wanted.fleet.hosts))
     assert [(row["domain"], row["routers"]) for row in found] == [
         ("hello", ["one"]),
         ("192.0.2.1", ["one"]),

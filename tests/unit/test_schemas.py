@@ -12,7 +12,18 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 from deployer.app import Addon, App, Scale, Var
-from deployer.fleet import Fleet, FromCommand, FromEnv, FromFile, Health, Host, Rollout, Routing, Size
+from deployer.fleet import (
+    Fleet,
+    FromCommand,
+    FromEnv,
+    FromFile,
+    Health,
+    Host,
+    Metrics,
+    Rollout,
+    Routing,
+    Size,
+)
 from deployer.source import data, schema
 from deployer.source.text import parse
 from deployer.stacks import Stack, named
@@ -30,6 +41,7 @@ MODELS: dict[tuple[str, str], tuple[type[BaseModel], ...]] = {
     ("fleet", "rollout"): (Rollout,),
     ("fleet", "health"): (Health,),
     ("fleet", "routing"): (Routing,),
+    ("fleet", "metrics"): (Metrics,),
     ("fleet", "source"): (FromEnv, FromFile, FromCommand),
     ("stack", ""): (Stack,),
 }
