@@ -186,8 +186,6 @@ class Machine:
                 self.unit(unit).enabled = "enabled"
             case ("systemctl", "restart" | "start", unit):
                 self.start(unit)
-            case ("keepalived", "--config-test", "--use-file", path) if path in self.files:
-                pass
             case ("systemctl", "reload-or-restart", unit) if unit.startswith("deployer.vip@"):
                 self.start(unit)
             case ("systemctl", "reload-or-restart", "nginx"):

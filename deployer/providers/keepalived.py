@@ -155,7 +155,6 @@ def _take(want: Address, have: AddressSeen | None, differs: frozenset[str]) -> I
     path, unit = CONF.format(want.key), SERVICE.format(want.key)
     if have is None or "config" in differs:
         yield Step(Stage.ROUTE, f"write {path}", Put(path, want.config))
-    yield Step(Stage.ROUTE, f"check {path}", Sh(("keepalived", "--config-test", "--use-file", path)))
     if have is None or "enabled" in differs:
         yield parts.systemctl("enable", unit, stage=Stage.ROUTE, say=f"enable {unit}")
     if have is None or differs & {"config", "loaded", "active"}:
