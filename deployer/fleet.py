@@ -122,6 +122,12 @@ class Health(Value):
     status: int = 200
 
 
+class Routing(Value):
+    """How requests reach the routers. `proxy_protocol` are the networks of the load balancers before them."""
+
+    proxy_protocol: tuple[str, ...] = ()
+
+
 class Metrics(Value):
     """What is told of an app's dynos and host: `dynos` in its log, counters to the networks of `allow`."""
 
@@ -168,6 +174,9 @@ class Fleet(Value):
     app: str
     hosts: tuple[Host, ...]
     domains: tuple[str, ...] = ()
+    domain: str = ""
+    virtual_address: str = ""
+    routing: Routing = Routing()
     sizes: dict[str, Size] = SIZES
     default_size: str = DEFAULT_SIZE
     formation: dict[str, Scale] = {}
@@ -191,6 +200,11 @@ class Fleet(Value):
     def _lower_case_names(cls, domains: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(domain.lower() for domain in domains)
 
+    @field_validator("domain")
+    @classmethod
+    def _lower_case_domain(cls, domain: str) -> str:
+        return domain.lower()
+
     @field_validator("default_size")
     @classmethod
     def _lower_case(cls, size: str) -> str:
@@ -202,6 +216,17 @@ class Fleet(Value):
         return {
             name: {"value": source} if isinstance(source, str) else source for name, source in raw.items()
         }
+
+    @property
+    def default_domain(self) -> str:
+        """`<app>.<domain>`; empty where the fleet has no domain."""
+        return f"{self.app}.{self.domain}" if self.domain else ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All domains of the app, its own first."""
+        default = (self.default_domain,) if self.domain else ()
+        return tuple(dict.fromkeys((*self.domains, *default)))
 
     def with_role(self, role: str) -> tuple[Host, ...]:
         """The hosts that do this work, by name; `role` is one of ROLES."""

@@ -22,6 +22,7 @@ from deployer.fleet import (
     Host,
     Metrics,
     Rollout,
+    Routing,
     Size,
 )
 from deployer.source import data, schema
@@ -41,6 +42,7 @@ MODELS: dict[tuple[str, str], tuple[type[BaseModel], ...]] = {
     ("fleet", "rollout"): (Rollout,),
     ("fleet", "build"): (BuildLimits,),
     ("fleet", "health"): (Health,),
+    ("fleet", "routing"): (Routing,),
     ("fleet", "metrics"): (Metrics,),
     ("fleet", "source"): (FromEnv, FromFile, FromCommand),
     ("stack", ""): (Stack,),
