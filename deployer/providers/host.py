@@ -45,6 +45,7 @@ SCRIPTS = {
     "log-lost": "rsyslog.lost.py",
     "log-say": "rsyslog.say.sh",
     "mesh-take": "nginx.take.sh",
+    "mesh-put": "router.put.sh",
     "wall-take": "nftables.take.sh",
 }
 ROLLOUT_SCRIPTS = {"dyno-drain": "lxc.dyno-drain.sh", "dyno-watch": "lxc.dyno-watch.py"}

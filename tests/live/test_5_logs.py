@@ -17,6 +17,8 @@ import pytest
 from campaign import LONG, report
 from conftest import Shop
 
+pytestmark = pytest.mark.live
+
 APP = Path(__file__).parent / "app_logs"
 AWAY = 60 if LONG else 8
 """Seconds that a logplex host is away."""
