@@ -32,6 +32,7 @@ FLEET: dict[str, Any] = {
     "config": {"TOKEN": "geheim"},
     "allow": ["192.0.2.77"],
     "health": {"path": "/up"},
+    "virtual_address": "192.0.2.100",
     "stack_updates": "2026-11-23",
 }
 APP: dict[str, Any] = {
