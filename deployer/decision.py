@@ -124,6 +124,7 @@ def build_of(spec: Spec) -> Build:
         buildpacks=packs,
         shared=tuple(shared(packs)),
         source_version=commit(spec.folder),
+        limits=spec.fleet.build,
     )
 
 

@@ -103,6 +103,18 @@ class Rollout(Value):
     drain: int = 30
 
 
+class BuildLimits(Value):
+    """What one build may use: seconds for all of it, memory in MB (Heroku contract 7.3)."""
+
+    timeout: int = 900
+    memory: int = 2560
+
+    @field_validator("memory", mode="before")
+    @classmethod
+    def _megabytes(cls, raw: Any) -> Any:
+        return megabytes(raw)
+
+
 class Health(Value):
     """What a web dyno must answer before it gets requests, and while it is watched."""
 
@@ -169,6 +181,7 @@ class Fleet(Value):
     default_size: str = DEFAULT_SIZE
     formation: dict[str, Scale] = {}
     config: dict[str, Source] = {}
+    build: BuildLimits = BuildLimits()
     known_hosts: str | None = Field(default=None, json_schema_extra={"file": "ssh.known_hosts"})
     stack_updates: str = ""
     dyno_network: str = "10.213.0.0/16"

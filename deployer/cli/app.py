@@ -25,7 +25,6 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 app = typer.Typer(
     name="deploy",
     help="A self-hosted Heroku, driven like Terraform, that needs nothing on the machines but SSH.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

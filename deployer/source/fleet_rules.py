@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from deployer.fleet import host_list
+from deployer.jumps import placed
 from deployer.problems import Problem
 from deployer.source.app_rules import At
 from deployer.source.names import PORT, objection
@@ -27,6 +28,7 @@ def check(data: dict[str, Any], at: At) -> Iterator[Problem]:
     hosts = tuple(_placed(data))
     yield from _twice(hosts, at)
     yield from _addresses(hosts, at)
+    yield from _jumps(data, at)
     yield from _domains(data.get("domains", []), at)
     yield from _domain(data.get("domain"), at)
     yield from _routing(data, hosts, at)
@@ -83,6 +85,22 @@ def _addresses(hosts: tuple[PlacedHost, ...], at: At) -> Iterator[Problem]:
                 summary = f"{host['name']} has no usable {key}: {host[key]!r}"
                 hint = "Write an IP address or a DNS name; the user and the port have keys of their own."
                 yield Problem(summary, at(f"{pointer}/{key}"), hint=hint)
+
+
+def _jumps(data: dict[str, Any], at: At) -> Iterator[Problem]:
+    written = [("/ssh", data.get("ssh", {})), *_written(data.get("hosts", []))]
+    for pointer, way in written:
+        if "jump" in way and not 0 < placed(way["jump"].rpartition("@")[2])[1] < 1 << 16:
+            yield Problem(f"{way['jump']!r} has no usable port", at(f"{pointer}/jump"), hint=_PORTS)
+
+
+def _written(hosts: Any) -> Iterator[PlacedHost]:
+    """Each host as the file has it, without what `ssh` says of all."""
+    rows = hosts.items() if isinstance(hosts, dict) else enumerate(hosts)
+    return ((f"/hosts/{escape(str(name))}", host) for name, host in rows if host)
+
+
+_PORTS = "Ports are 1 to 65535; 22 is taken where none is written."
 
 
 def _ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

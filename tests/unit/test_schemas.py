@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from deployer.app import Addon, App, Scale, Var
 from deployer.fleet import (
+    BuildLimits,
     Fleet,
     FromCommand,
     FromEnv,
@@ -39,6 +40,7 @@ MODELS: dict[tuple[str, str], tuple[type[BaseModel], ...]] = {
     ("fleet", "scale"): (Scale,),
     ("fleet", "size"): (Size,),
     ("fleet", "rollout"): (Rollout,),
+    ("fleet", "build"): (BuildLimits,),
     ("fleet", "health"): (Health,),
     ("fleet", "routing"): (Routing,),
     ("fleet", "metrics"): (Metrics,),
