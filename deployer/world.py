@@ -76,6 +76,7 @@ class Seat:
     address: str
     host_port: int
     memory: int
+    limit: int
     pids: int
     cause: str = ""
 
@@ -100,6 +101,7 @@ class Task:
     stage: Stage
     command: str
     memory: int
+    limit: int
     pids: int
 
 

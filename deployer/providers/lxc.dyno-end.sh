@@ -10,13 +10,18 @@ note_crash() {
     clock
     read -r began <"$run/began"
     lived=$(((now - began) / 100))
-    count=0
-    if [ -e "$crashes" ] && [ $lived -lt 600 ]; then
+    count=0 restarts=0
+    if [ -e "$crashes" ]; then
         read -r record <"$crashes"
         count=${record#*: }
         count=${count%%,*}
+        restarts=${record#*'"restarts": '}
+        restarts=${restarts%%,*}
+        case $restarts in *[!0-9]*) restarts=0 ;; esac
     fi
-    [ $lived -ge 600 ] || count=$((count + 1))
+    restarts=$((restarts + 1))
+    count=$((count + 1))
+    [ $lived -lt 600 ] || count=0
     pause=0
     [ "$count" -lt 2 ] || pause=600
     for _ in $(seq 3 "$count"); do
@@ -24,7 +29,7 @@ note_crash() {
         [ $pause -lt 86400 ] || { pause=86400; break; }
     done
     now=$(date +%s)
-    echo "{\"count\": $count, \"last\": $now, \"status\": $status, \"until\": $((now + pause))}" >"$crashes.new"
+    echo "{\"count\": $count, \"last\": $now, \"restarts\": $restarts, \"status\": $status, \"until\": $((now + pause))}" >"$crashes.new"
     mv "$crashes.new" "$crashes"
 }
 
@@ -35,10 +40,19 @@ report() {
     set -- "Process exited with status $status" "State changed from $before to $1"
     if [ -e "$run/memory" ]; then
         set -- "Error R15 (Memory quota vastly exceeded)" "Stopping process with SIGKILL" "$@"
+        # a full /run had no room for the figure
+        [ ! -s "$run/memory" ] || set -- "$(running)" "$@"
     fi
     say "$@"
     # it holds something if LXC itself failed
     [ ! -s "$run/lxc.log" ] || cat "$run/lxc.log" >&2
+}
+
+# What it held, and that in percent of its quota (Heroku contract 4.2).
+running() {
+    read -r held <"$run/memory"
+    tenths=$((held * 1000 / (MEMORY * 1048576)))
+    echo "Process running mem=$((held / 1048576))M($((tenths / 10)).$((tenths % 10))%)"
 }
 
 # What LXC and systemd leave, more of it when LXC itself was killed.

@@ -4,7 +4,7 @@
 usage:  dyno-once [SPEC]    without SPEC it is read from standard input, and the dyno's own is empty
 SPEC:   {"name": "hello.run.4711" (app, type, number), "base": first uid, "lower": [folder…], "address",
         "memory": MB, "pids", "command": a list is run as it is, a string as a process of the app is, after
-        its profile scripts}; optional: "env": {…}, "env_file": config vars, "timeout": s,
+        its profile scripts}; optional: "limit": MB at which it is ended, "env": {…}, "env_file": config vars, "timeout": s,
         "binds": [{"source", "target", "readonly"}…], "log": for the logplex, "all", "events" or "none"
 exit:   the command's status; 124 its time was up; 125 it could not be started; 137 killed (out of memory)
 When dyno-once ends, whatever ended it, the dyno is stopped.
@@ -78,7 +78,8 @@ def write(home: Path, spec: dict) -> None:
     settings = {
         "KEY": spec["name"], "APP": app, "TYPE": kind, "N": number, "HOST": f"{kind[:48]}-{number}",
         "ADDRESS": spec["address"], "PORT": 0, "VETH": f"dv{''.join(octets)}", "PIDS": spec["pids"],
-        "BASE": spec["base"], "MEMORY": spec["memory"], "LOWER": ":".join(spec["lower"]), "ONCE": 1,
+        "BASE": spec["base"], "MEMORY": spec["memory"],
+        "LIMIT": spec.get("limit", spec["memory"]), "LOWER": ":".join(spec["lower"]), "ONCE": 1,
         "PROFILE": "yes" if isinstance(words, str) else "no", "ENV_FILE": home / "env", "DYNO_HOME": home,
         "DYNO_DISK": DISK / spec["name"], "LOG": spec.get("log", "none"),
     }  # fmt: skip
