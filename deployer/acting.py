@@ -21,7 +21,6 @@ from deployer.problems import (
     StoppedError,
     UnsettledError,
 )
-from deployer.providers import PROVIDERS
 from deployer.providers.dynos import restarting
 from deployer.sight import Sight, look_again
 from deployer.spec import Spec
@@ -107,7 +106,7 @@ def _settled(job: Job, after: Sight, todo: Decided) -> Decided:
     left = job.decided(after)
     end = Rollout(routes=todo.world.rollout.routes)
     world = replace(todo.world, facts=after.facts, hosts=after.hosts, rollout=end)
-    promised = planner.plan(world, PROVIDERS)
+    promised = planner.plan(world, todo.providers)
     plan = promised if left.plan.empty else left.plan
     if not plan.empty:
         raise UnsettledError(_unsettled(plan))

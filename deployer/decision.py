@@ -13,8 +13,10 @@ from deployer.build.slug import Build, Slug
 from deployer.facts import Facts
 from deployer.model import Stage, Text
 from deployer.plan import Plan
+from deployer.platform import Platform
 from deployer.problems import InputError, Problem
 from deployer.providers import PROVIDERS
+from deployer.providers.base import Provider
 from deployer.releases import Keys
 from deployer.sight import Sight
 from deployer.source import data
@@ -29,6 +31,8 @@ class Decided:
 
     plan: Plan
     world: World
+    providers: tuple[Provider, ...] = PROVIDERS
+    """Those that the plan asked: a command about one thing leaves the rest as it is."""
 
 
 def decide(spec: Spec, sight: Sight) -> Decided:
@@ -36,6 +40,11 @@ def decide(spec: Spec, sight: Sight) -> Decided:
     world = build_world(spec, sight)
     notes = (*sight.notes, *rollback.notes(spec, world.release))
     return Decided(planner.plan(world, PROVIDERS, notes), world)
+
+
+def domains(spec: Spec, settings: Platform) -> tuple[str, ...]:
+    """Those of the files first, then those that commands have added."""
+    return tuple(dict.fromkeys((*spec.fleet.domains, *settings.domains)))
 
 
 def build_world(spec: Spec, sight: Sight) -> World:
@@ -52,6 +61,7 @@ def build_world(spec: Spec, sight: Sight) -> World:
         raise InputError(problems)
     spec, slug, build = _slug(spec, facts)
     release = _release(spec, slug, releases.digests(config, keys.seal), records)
+    settings = releases.seen_platform(app, facts.values())
     world = World(
         app=app,
         hosts=sight.hosts,
@@ -62,8 +72,9 @@ def build_world(spec: Spec, sight: Sight) -> World:
         seats=placement.seats(spec.app, spec.fleet, sight.hosts, facts, release),
         base=placement.base(app, facts),
         network=spec.fleet.dyno_network,
-        domains=spec.fleet.domains,
+        domains=domains(spec, settings),
         allow=spec.fleet.allow,
+        platform=settings,
         keys=keys.text(),
         sealed=releases.seen_keys(app, facts.values()) is not None,
         env=releases.env_file(config, releases.metadata(app, release)),

@@ -58,6 +58,11 @@ def destroy(spec: Spec, sight: Sight, order: Order) -> Decided:
     return _apply(spec, sight, replace(order, proof=False), nothing)
 
 
+def change(spec: Spec, sight: Sight, order: Order, decided: Callable[[Sight], Decided]) -> Decided:
+    """The same for a part of the world that a command is about (`decision.settled`)."""
+    return _apply(spec, sight, replace(order, proof=False), decided)
+
+
 def build(spec: Spec, sight: Sight, order: Order) -> Decided:
     """Only what makes the slug, on the build host; nothing that serves is touched."""
     from deployer.remote.bootstrap import bootstrap

@@ -10,8 +10,10 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from deployer import platform
 from deployer.facts import Facts
 from deployer.model import Text
+from deployer.platform import Platform
 from deployer.world import Outcome, Release, read_release
 
 APPS = "/var/lib/deployer/apps"
@@ -43,6 +45,19 @@ def seen_keys(app: str, facts: Iterable[Facts]) -> Keys | None:
             found = json.loads(text)
             return Keys(found["seal"], found["generated"])
     return None
+
+
+def platform_path(app: str) -> str:
+    """What commands put on the platform, for root only."""
+    return f"{APPS}/{app}/platform.json"
+
+
+def seen_platform(app: str, facts: Iterable[Facts]) -> Platform:
+    """The latest of all hosts."""
+    found = (
+        platform.legible(host.private.get(platform_path(app))) for host in sorted(facts, key=lambda f: f.host)
+    )
+    return max((p for p in found if p), key=lambda p: p.serial, default=Platform())
 
 
 def digests(config: Mapping[str, Text], seal: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from deployer.facts import Facts
 from deployer.fleet import Health, Host, Metrics
 from deployer.model import Stage, Text
 from deployer.plan import Capacity
+from deployer.platform import Platform
 from deployer.stacks import Stack
 
 Outcome = Literal["pending", "succeeded", "failed"]
@@ -157,6 +158,8 @@ class World:
     network: str
     domains: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
+    platform: Platform = Platform()
+    """What commands have put beside the files; `domains` has its share of that already."""
     keys: Text | None = None
     sealed: bool = False
     """Whether the keys were there before."""

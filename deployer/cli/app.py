@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from deployer.cli import build, deploy, explain, lab, reading, releases, rollback
+from deployer.cli import build, deploy, explain, lab, platform, reading, releases, rollback
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     deploy.validate,
@@ -19,6 +19,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     deploy.unlock,
     reading.ps,
     reading.logs,
+    platform.maintenance,
 )
 app = typer.Typer(
     name="deploy",
@@ -31,4 +32,5 @@ app = typer.Typer(
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(releases.app, name="releases")
+app.add_typer(platform.domains_app, name="domains", help="The names under which the app answers.")
 app.add_typer(lab.app, name="lab", help="A practice fleet on this machine, as root.")

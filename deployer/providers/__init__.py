@@ -6,6 +6,7 @@ from deployer.providers.lxc import LxcProvider
 from deployer.providers.meter import MeterProvider
 from deployer.providers.nftables import NftablesProvider
 from deployer.providers.nginx import NginxProvider
+from deployer.providers.platform import PlatformProvider
 from deployer.providers.release import ReleaseProvider
 from deployer.providers.rsyslog import RsyslogProvider
 from deployer.providers.slug import SlugProvider
@@ -15,6 +16,7 @@ from deployer.providers.task import TaskProvider
 PROVIDERS: tuple[Provider, ...] = (
     HostProvider(),
     ReleaseProvider(),
+    PlatformProvider(),
     StackProvider(),
     SlugProvider(),
     TaskProvider(),

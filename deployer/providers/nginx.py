@@ -123,6 +123,7 @@ def _site(world: World, upstreams: Mapping[str, str]) -> Text:
             variable=world.app.replace("-", "_"),
             upstreams=sorted(upstreams.items()),
             names=names(world),
+            maintenance=world.platform.maintenance,
         )
     )
 

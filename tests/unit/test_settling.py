@@ -1,0 +1,90 @@
+"""What a command puts on the platform reaches every host and the routers, and nothing else moves."""
+
+from __future__ import annotations
+
+import pytest
+from fleets import Fleet, fleet, spec
+
+from deployer.decision import Decided
+from deployer.platform import (
+    Certificate,
+    Edit,
+    Platform,
+    edited,
+    legible,
+    plainly,
+    read,
+    token,
+    with_certificate,
+    with_domains,
+    with_drains,
+    with_maintenance,
+)
+from deployer.problems import InputError
+from deployer.settling import settled
+
+TWO = {"one": "router dynos logplex build", "two": "dynos router"}
+MESH = frozenset({"platform", "nginx"})
+
+
+def asked(seen: Fleet, edit: Edit, **words: object) -> Decided:
+    wanted = spec(hosts=TWO, **words)  # type: ignore[arg-type]
+    return settled(wanted, seen.sight(wanted), edit, MESH)
+
+
+@pytest.fixture
+def serving() -> Fleet:
+    seen = fleet()
+    seen.apply(spec(hosts=TWO))
+    return seen
+
+
+def test_a_domain_is_added_on_all_routers_and_stays(serving: Fleet) -> None:
+    todo = asked(serving, with_domains(add=["shop.example.com"]))
+    assert sorted(c.address for c in todo.plan.changes) == [
+        "nginx/one/hello",
+        "nginx/two/hello",
+        "platform/one/settings",
+        "platform/two/settings",
+    ]
+    serving.run(todo.plan)
+    assert asked(serving, with_domains(add=["shop.example.com"])).plan.empty
+    assert serving.plan(spec(hosts=TWO)).empty, "the next apply leaves it there"
+
+
+def test_nothing_is_released_by_a_command_though_the_source_has_changed(serving: Fleet) -> None:
+    todo = asked(serving, with_domains(add=["shop.example.com"]), source="two", scale={"web": 3})
+    assert {c.address.split("/")[0] for c in todo.plan.changes} == MESH
+    serving.run(todo.plan)
+    assert serving.plan(spec(hosts=TWO)).empty
+
+
+def test_what_is_so_already_changes_nothing(serving: Fleet) -> None:
+    assert asked(serving, with_maintenance(False)).plan.empty
+
+
+def test_an_app_that_is_not_there_cannot_be_set() -> None:
+    with pytest.raises(InputError, match="serves nothing yet"):
+        asked(fleet(), with_maintenance(True))
+
+
+def test_an_edit_counts_once() -> None:
+    once = edited(Platform(), with_drains(add=["syslog://a:514"]))
+    assert (once.serial, once.drains) == (1, ("syslog://a:514",))
+    assert edited(once, with_drains(add=["syslog://a:514"])) is once
+    assert edited(once, with_drains(remove=["syslog://a:514"])) == Platform(serial=2)
+
+
+def test_a_document_is_read_back_as_it_was() -> None:
+    pair = Certificate("chain", "key")
+    full = Platform(3, True, ("a.example.com",), ("https://x/",), {"a.example.com": pair})
+    assert read(full.text().reveal()) == full
+    assert with_certificate("a.example.com", None)(full).certificates == {}
+    assert (legible("{"), legible("[]"), legible(None)) == (None, None, None)
+
+
+def test_a_drain_has_a_token_of_its_own_and_hides_its_password() -> None:
+    url = "https://user:secret@logs.example.com:8443/in?key=secret"
+    assert plainly(url) == "https://logs.example.com:8443/in"
+    assert token("seal", url) == token("seal", url) != token("other", url)
+    assert token("seal", url).startswith("d.")
