@@ -40,19 +40,10 @@ report() {
     set -- "Process exited with status $status" "State changed from $before to $1"
     if [ -e "$run/memory" ]; then
         set -- "Error R15 (Memory quota vastly exceeded)" "Stopping process with SIGKILL" "$@"
-        # a full /run had no room for the figure
-        [ ! -s "$run/memory" ] || set -- "$(running)" "$@"
     fi
     say "$@"
     # it holds something if LXC itself failed
     [ ! -s "$run/lxc.log" ] || cat "$run/lxc.log" >&2
-}
-
-# What it held, and that in percent of its quota (Heroku contract 4.2).
-running() {
-    read -r held <"$run/memory"
-    tenths=$((held * 1000 / (MEMORY * 1048576)))
-    echo "Process running mem=$((held / 1048576))M($((tenths / 10)).$((tenths % 10))%)"
 }
 
 # What LXC and systemd leave, more of it when LXC itself was killed.

@@ -123,7 +123,7 @@ await() {
     [ ! -e "$run/killed" ] || status=137
     if ran_out_of_memory; then
         status=137
-        most_used >"$run/memory"
+        : >"$run/memory"
     fi
     # nothing is left to be stopped, whatever systemd does about a failed start
     trap '' TERM
@@ -137,13 +137,6 @@ ran_out_of_memory() {
     else
         [ "$status" = 137 ] && [ ! -e "$run/killed" ] && ! grep -qx 0 "$leaf/memory.failcnt"
     fi
-}
-
-# Bytes at the worst moment. Kernels before 5.19 keep none under cgroup v2: then it held what it may hold.
-most_used() {
-    kept=$leaf/memory.max_usage_in_bytes
-    [ $tree != /sys/fs/cgroup ] || kept=$tree$cgroup/memory.peak
-    cat "$kept" 2>/dev/null || echo "$bytes"
 }
 
 # The last lines have 10 s to reach the logplex; a longer wait would keep a dyno from its restart.
