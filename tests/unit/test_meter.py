@@ -233,13 +233,17 @@ def test_a_log_that_is_away_stops_nothing(meter: Any, capsys: pytest.CaptureFixt
 
 
 def test_who_is_over_its_quota_is_the_first_to_go(meter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    scores: list[int] = []
-    monkeypatch.setattr(meter.say, "rank", lambda dyno, score: scores.append(score))
-    folder = meter.group("memory", "dyno")
-    for rss in (600, 100):
+    """A process that the app itself ranked, and that is not the first, keeps its place."""
+    scores = {"/proc/1/oom_score_adj": "500\n", "/proc/2/oom_score_adj": "700\n"}
+    monkeypatch.setattr(meter.say, "processes", lambda group: ["1", "2"])
+    monkeypatch.setattr(meter.say, "read", scores.__getitem__)
+    monkeypatch.setattr(meter.say, "write", scores.__setitem__)
+    folder, seen = meter.group("memory", "dyno"), []
+    for rss in (100, 600, 100):
         stat(folder, {**V1, "total_rss": rss * MB})
         meter.say.report(meter.dyno, {}, is_due=False)
-    assert scores == [1000, 500]
+        seen.append([score.strip() for score in scores.values()])
+    assert seen == [["500", "700"], ["1000", "1000"], ["500", "500"]]
 
 
 def test_labels_are_escaped(meter: Any) -> None:
