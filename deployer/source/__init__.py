@@ -68,7 +68,7 @@ def _look(
     _require(folder, environment)
     app, inv = manifest(folder, environment), inventory(folder, environment)
     fleet = _resolved(inv.fleet, folder)
-    given, unread = config.values({} if to else fleet.config, folder, inv.where)
+    given, unread = config.values(fleet.config if builds or slug else {}, folder, inv.where)
     contents = _declared(app.app) | given
     source, left = _tree(folder, fleet) if builds else (Tree(folder, ()), ())
     can_fit = builds and not left
