@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from deployer.fleet import host_list, megabytes
+from deployer.fleet import host_list
 from deployer.jumps import placed
 from deployer.problems import Problem
+from deployer.sizes import megabytes
 from deployer.source.app_rules import At
 from deployer.source.names import PORT, objection
 from deployer.source.text import escape, shown
