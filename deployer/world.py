@@ -77,6 +77,7 @@ class Seat:
     address: str
     host_port: int
     memory: int
+    limit: int
     pids: int
     cause: str = ""
 
@@ -101,6 +102,7 @@ class Task:
     stage: Stage
     command: str
     memory: int
+    limit: int
     pids: int
 
 
