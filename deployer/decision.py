@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from deployer import obstacles, placement, planner, releases, rollback, rollout, slugs, source
+from deployer import drains, obstacles, placement, planner, releases, rollback, rollout, slugs, source
 from deployer.build.packs import Buildpack, label
 from deployer.build.slug import Build, Slug
 from deployer.facts import Facts
@@ -75,6 +75,8 @@ def build_world(spec: Spec, sight: Sight) -> World:
         domains=domains(spec, settings),
         allow=spec.fleet.allow,
         platform=settings,
+        drains=drains.chosen(spec.drains, settings, keys.seal),
+        drain_ca=spec.drain_ca,
         keys=keys.text(),
         sealed=releases.seen_keys(app, facts.values()) is not None,
         env=releases.env_file(config, releases.metadata(app, release)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deployer import placement, planner, platform, releases, rollout
+from deployer import drains, placement, planner, platform, releases, rollout
 from deployer.decision import Decided, domains
 from deployer.platform import Edit
 from deployer.problems import InputError, Problem
@@ -41,6 +41,8 @@ def _standing(spec: Spec, sight: Sight, edit: Edit) -> World:
         domains=domains(spec, settings),
         allow=spec.fleet.allow,
         platform=settings,
+        drains=drains.chosen(spec.drains, settings, keys.seal),
+        drain_ca=spec.drain_ca,
         keys=keys.text(),
         sealed=True,
         health=spec.fleet.health,

@@ -6,10 +6,10 @@ what it took in. An act that nobody taught the machine is an error, so no step g
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import re
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any
 
 from deployer.facts import Facts, Probe, read
@@ -96,7 +96,7 @@ class Machine:
         return sorted(
             name
             for name in names
-            if any(fnmatchcase(name, p) and name.count("/") == p.count("/") for p in patterns)
+            if any(fnmatch.fnmatchcase(name, p) and name.count("/") == p.count("/") for p in patterns)
         )
 
     def parents(self) -> set[str]:
@@ -172,6 +172,8 @@ class Machine:
                 self.start(unit)
             case ("systemctl", "reload-or-restart", "nginx"):
                 self.start("nginx.service")
+            case ("systemctl", "reload-or-restart", "deployer.drains.service"):
+                self.start("deployer.drains.service")
             case ("systemctl", "disable", "--now", unit):
                 self.units.pop(unit, None)
             case ("rsyslogd", "-N1", "-f", path) if path in self.files:
@@ -245,12 +247,23 @@ class Machine:
             self.note("nginx", paths)
         elif name in ("deployer.log.service", "deployer.logplex.service"):
             kind = name.split(".")[1]
-            self.note(kind, [f"/etc/deployer/rsyslog/{kind}.conf"])
+            more = fnmatch.filter(sorted(self.files), "/etc/deployer/rsyslog/drains*.conf")
+            self.note(kind, [f"/etc/deployer/rsyslog/{kind}.conf", *more])
+        elif name == "deployer.drains.service":
+            self.take_drains(fnmatch.filter(sorted(self.files), "/etc/deployer/drains/*.json"))
         elif name.startswith("deployer.dyno@"):
             self.start_dyno(name.removeprefix("deployer.dyno@").removesuffix(".service"))
 
     def note(self, kind: str, paths: list[str]) -> None:
         self.write(f"/run/deployer/{kind}.loaded", "".join(f"{sha(self.text(p))}  {p}\n" for p in paths))
+
+    def take_drains(self, settings: list[str]) -> None:
+        self.needs(f"{BIN}/drain-send", *(f"{BIN}/drain_{part}.py" for part in ("one", "queue", "wire")))
+        self.note("drains", settings)
+        for path in settings:
+            app = path.split("/")[-1].removesuffix(".json")
+            tokens = [drain["token"] for drain in json.loads(self.text(path))["drains"]]
+            self.folders |= {f"/var/lib/deployer/spool/drains/{app}.{token}" for token in tokens}
 
     def start_dyno(self, key: str) -> None:
         home = f"{DYNOS}/{key}"

@@ -13,7 +13,7 @@ from deployer.app import App
 from deployer.fleet import Fleet, FromFile, Host
 from deployer.model import Text, Tree
 from deployer.problems import InputError, Problem, Where
-from deployer.source import buildpacks, config, cross_rules, data, procfile
+from deployer.source import buildpacks, config, cross_rules, data, drains, procfile
 from deployer.source.files import Inventory, Manifest, inventory, manifest, with_defaults
 from deployer.source.names import is_free
 from deployer.source.needs import missing
@@ -70,6 +70,7 @@ def _look(
     fleet = _resolved(inv.fleet, folder)
     given, unread = config.values({} if to else fleet.config, folder, inv.where)
     contents = _declared(app.app) | given
+    urls, ca, unheard = drains.read(fleet, folder, inv.where)
     source, left = _tree(folder, fleet) if builds else (Tree(folder, ()), ())
     can_fit = builds and not left
     packs, unfit = buildpacks.chosen(words or app.app.buildpacks, source, app.where) if can_fit else ((), [])
@@ -82,6 +83,8 @@ def _look(
         stack=stack,
         config=contents,
         generated=_generated(app.app, fleet),
+        drains=urls,
+        drain_ca=ca,
         tree=source,
         folder=folder,
         buildpacks=packs,
@@ -96,7 +99,7 @@ def _look(
         *unfit,
     )
     size = config.sizes(contents, inv.where)
-    return spec, _in_order((*app.problems, *inv.problems, *together, *unread, *size, *left))
+    return spec, _in_order((*app.problems, *inv.problems, *together, *unread, *unheard, *size, *left))
 
 
 def _require(folder: Path, environment: str | None) -> None:
@@ -153,8 +156,9 @@ def _tree(folder: Path, fleet: Fleet) -> tuple[Tree, tuple[Problem, ...]]:
 
 def _private(fleet: Fleet, folder: Path) -> tuple[Path, ...]:
     """Local files that `fleet.json` names: keys and values, which are no part of the app's source."""
-    sources = (source.file for source in fleet.config.values() if isinstance(source, FromFile))
-    named_there = (*sources, *(host.key for host in fleet.hosts), fleet.known_hosts)
+    given = (*fleet.config.values(), *fleet.drains)
+    sources = (source.file for source in given if isinstance(source, FromFile))
+    named_there = (*sources, *(host.key for host in fleet.hosts), fleet.known_hosts, fleet.drain_ca)
     return tuple(folder / os.path.expanduser(path) for path in named_there if path)
 
 

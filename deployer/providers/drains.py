@@ -1,0 +1,212 @@
+"""Drains: each host sends its own lines of an app to them, through a queue for each (docs/drains.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deployer.diff import Sealed
+from deployer.drains import Drain
+from deployer.facts import Facts, Probe
+from deployer.fleet import Host
+from deployer.model import Put, Sh, Stage, Step, Text, sha
+from deployer.providers import parts
+from deployer.providers.base import About, given, packaged, plain_cause, render, roles
+from deployer.providers.host import BIN
+from deployer.spec import Spec
+from deployer.world import World
+
+SETTINGS = "/etc/deployer/drains/{}.json"
+RULES = "/etc/deployer/rsyslog/drains/{}.conf"
+SHARED = "/etc/deployer/rsyslog/drains.conf"
+LOG_CONF = "/etc/deployer/rsyslog/log.conf"
+UNITS = {f"/etc/systemd/system/deployer.drains.{kind}": f"drains.{kind}.j2" for kind in ("service", "socket")}
+SERVICE, SOCKET, LOG = "deployer.drains.service", "deployer.drains.socket", "deployer.log.service"
+LOADED, LOG_LOADED = "/run/deployer/drains.loaded", "/run/deployer/log.loaded"
+SPOOL = "/var/lib/deployer/spool/drains"
+STATES = "/run/deployer/drains"
+SCRIPTS = {
+    "drain-send": "drains.send.py",
+    "drain_one.py": "drains.one.py",
+    "drain_queue.py": "drains.queue.py",
+    "drain_wire.py": "drains.wire.py",
+}
+PACKAGE = "ca-certificates"
+_RULE = (
+    "Every host sends the lines that arise on it to the app's drains itself, each through a queue of its own. "
+    "Drains are those of fleet.json and those that were added by a command."
+)
+
+
+@dataclass(frozen=True)
+class DrainsSeen:
+    """`drains` are URLs without secrets, with the tokens; `loaded` is whether what runs has what is on disk."""
+
+    key: str
+    drains: Mapping[str, str]
+    settings: str
+    rules: str | None
+    loaded: bool
+    left: Mapping[str, str]
+    """Queues of drains that are no more."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    key: str
+    drains: tuple[Drain, ...]
+    ca: str
+
+    def settings(self) -> Text:
+        rows = [{"token": d.token, "url": d.url, "plain": d.plain, "ca": self.ca} for d in self.drains]
+        return Text(json.dumps({"drains": rows}, indent=1) + "\n", secret=True)
+
+    def rules(self) -> Text:
+        return Text(render("drains.app.conf.j2", app=self.key))
+
+    def expect(self) -> DrainsSeen:
+        rows = [(d.plain, d.token) for d in self.drains]
+        return DrainsSeen(self.key, _by_url(rows), Sealed(self.settings().sha), self.rules().sha, True, {})
+
+
+class DrainsProvider:
+    name = "drains"
+
+    def desire(self, world: World, host: Host) -> Iterator[Any]:
+        if not host.roles or not world.drains:
+            return
+        yield parts.Package(PACKAGE)
+        for name, source in SCRIPTS.items():
+            mode = 0o644 if name.endswith(".py") else 0o755
+            yield parts.File(f"{BIN}/{name}", Text(packaged(source)), mode)
+        for path, template in UNITS.items():
+            after = (Sh(("systemctl", "daemon-reload")),)
+            said = "let systemd read its units again"
+            yield parts.File(path, Text(render(template)), stage=Stage.LOGS, after=after, say_after=said)
+        yield parts.File(SHARED, Text(render("drains.rsyslog.conf.j2")), stage=Stage.LOGS)
+        yield parts.Unit(SOCKET, stage=Stage.LOGS)
+        yield parts.Unit(SERVICE, stage=Stage.LOGS)
+        yield Wanted(world.app, world.drains, world.drain_ca)
+
+    def probe(self, app: str) -> Probe:
+        own = {SETTINGS.format(app), RULES.format(app)}
+        return Probe(
+            files=frozenset({*own, SHARED, *UNITS, *(f"{BIN}/{name}" for name in SCRIPTS)}),
+            private=frozenset({SETTINGS.format(app)}),
+            texts=frozenset({LOADED, LOG_LOADED, f"{STATES}/{app}.*.json"}),
+            folders=frozenset({f"{SPOOL}/{app}.*"}),
+            units=frozenset({SERVICE, SOCKET}),
+            packages=frozenset({PACKAGE}),
+        )
+
+    def observe(self, app: str, facts: Facts) -> Iterator[Any]:
+        yield from parts.see_packages(facts, [PACKAGE])
+        yield from parts.see_files(facts, (SHARED, *UNITS, *(f"{BIN}/{name}" for name in SCRIPTS)))
+        yield from parts.see_units(facts, (SERVICE, SOCKET))
+        if seen := _seen(app, facts):
+            yield seen
+
+    def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
+        """Scripts, units and shared rules serve every app of a host, so no app's plan removes them."""
+        if isinstance(want, Wanted):
+            return (*_take(want, have, differs), *_sweep(want.key, _gone(want, have), have))
+        if isinstance(have, DrainsSeen):
+            return (*_drop(have.key), *_sweep(have.key, _gone(None, have), have))
+        return parts.converge(want, have, differs) if want else ()
+
+    def cause(self, world: World, want: Any, have: Any, differs: frozenset[str]) -> str:
+        if isinstance(want, Wanted) and differs == {"loaded"}:
+            return "what runs has other settings than the files"
+        return plain_cause(want, have, differs)
+
+    def about(self, spec: Spec, host: Host, key: str) -> About:
+        if key != spec.fleet.app:
+            return parts.about(spec, host, key, _RULE)
+        places = (SETTINGS.format(key), RULES.format(key), f"{SPOOL}/{key}.*", SERVICE)
+        asks = (*given(spec, "drains", "drain_ca"), roles(spec, host))
+        drop = "take its drains out of fleet.json, and: deploy drains remove TOKEN"
+        return About(asks, places, _RULE, "name a drain in fleet.json, or: deploy drains add URL", drop)
+
+
+def _by_url(rows: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The tokens by URL; two URLs may differ in their secrets alone."""
+    tokens: dict[str, list[str]] = {}
+    for plain, token in rows:
+        tokens.setdefault(plain, []).append(token)
+    return {plain: Sealed(" ".join(sorted(found)), "there") for plain, found in tokens.items()}
+
+
+def _seen(app: str, facts: Facts) -> DrainsSeen | None:
+    settings, rules = facts.private.get(SETTINGS.format(app)), facts.sha(RULES.format(app))
+    rows = read(settings)
+    queues = {
+        path.removeprefix(f"{SPOOL}/{app}.") for path in facts.folders if path.startswith(f"{SPOOL}/{app}.")
+    }
+    left = dict.fromkeys(sorted(queues - {token for _, token in rows}), "there")
+    if settings is None and rules is None and not left:
+        return None
+    return DrainsSeen(app, _by_url(rows), Sealed(sha(settings or "")), rules, _is_loaded(app, facts), left)
+
+
+def read(settings: str | None) -> list[tuple[str, str]]:
+    """URL without secrets and token of each drain in a settings file; none in one that was damaged."""
+    try:
+        return [(row["plain"], row["token"]) for row in json.loads(settings or "")["drains"]]
+    except (ValueError, KeyError, TypeError):
+        return []
+
+
+def _is_loaded(app: str, facts: Facts) -> bool:
+    """Whether both daemons have what is on disk."""
+    files = {SETTINGS.format(app): LOADED, RULES.format(app): LOG_LOADED, SHARED: LOG_LOADED}
+    return all(
+        f"{facts.sha(file)}  {file}" in facts.texts.get(loaded, "").splitlines()
+        for file, loaded in files.items()
+    )
+
+
+def _gone(want: Wanted | None, have: DrainsSeen | None) -> list[str]:
+    """Tokens of drains whose queues have to go."""
+    if have is None:
+        return []
+    there = {token for tokens in have.drains.values() for token in tokens.split()} | have.left.keys()
+    return sorted(there - {drain.token for drain in (want.drains if want else ())})
+
+
+def _take(want: Wanted, have: DrainsSeen | None, differs: frozenset[str]) -> Iterator[Step]:
+    if have is None or differs & {"settings", "drains"}:
+        put = Put(SETTINGS.format(want.key), want.settings(), 0o600)
+        yield Step(Stage.LOGS, "write the settings of the drains", put)
+    if have is None or "rules" in differs:
+        path = RULES.format(want.key)
+        yield Step(Stage.LOGS, f"write {path}", Put(path, want.rules()))
+    if differs - {"left"}:
+        yield _reload(Stage.LOGS)
+    if differs & {"rules", "loaded"}:
+        yield Step(Stage.LOGS, f"check {LOG_CONF}", Sh(("rsyslogd", "-N1", "-f", LOG_CONF)))
+        yield _restart(Stage.LOGS)
+
+
+def _drop(app: str) -> Iterator[Step]:
+    yield parts.remove(RULES.format(app), Stage.RETIRE)
+    yield _restart(Stage.RETIRE)
+    yield parts.remove(SETTINGS.format(app), Stage.RETIRE)
+    yield _reload(Stage.RETIRE)
+
+
+def _sweep(app: str, tokens: Iterable[str], have: DrainsSeen | None) -> Iterator[Step]:
+    for token in tokens:
+        yield parts.remove(f"{SPOOL}/{app}.{token}", Stage.RETIRE)
+        yield parts.remove(f"{STATES}/{app}.{token}.json", Stage.RETIRE)
+
+
+def _reload(stage: Stage) -> Step:
+    return parts.systemctl(
+        "reload-or-restart", SERVICE, stage=stage, say="have the drains take their settings in"
+    )
+
+
+def _restart(stage: Stage) -> Step:
+    return parts.systemctl("restart", LOG, stage=stage, say=f"have {LOG} take its rules in")
