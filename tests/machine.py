@@ -164,8 +164,9 @@ class Machine:
                 pass
             case ("apt-get", *_, "install", "--no-install-recommends", name):
                 self.install(name)
-            case ("rm", "-rf", "--one-file-system", "--", path):
-                self.remove(path)
+            case ("rm", "-rf", "--one-file-system", "--", *paths):
+                for path in paths:
+                    self.remove(path)
             case ("systemctl", "enable", unit):
                 self.unit(unit).enabled = "enabled"
             case ("systemctl", "restart" | "start", unit):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from deployer.cli import build, deploy, explain, lab, platform, reading, releases, rollback
+from deployer.cli import build, deploy, drains, explain, lab, platform, reading, releases, rollback
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     deploy.validate,
@@ -33,4 +33,5 @@ for command in COMMANDS:
     app.command()(command)
 app.add_typer(releases.app, name="releases")
 app.add_typer(platform.domains_app, name="domains", help="The names under which the app answers.")
+app.add_typer(drains.drains_app, name="drains", help="Where log lines go besides the logplex.")
 app.add_typer(lab.app, name="lab", help="A practice fleet on this machine, as root.")

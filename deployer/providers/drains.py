@@ -35,14 +35,14 @@ SCRIPTS = {
 }
 PACKAGE = "ca-certificates"
 _RULE = (
-    "Every host sends the lines that arise on it to the app's drains itself, each through a queue of its own. "
+    "Every host sends the lines that arise on it to the drains itself, each through a queue of its own. "
     "Drains are those of fleet.json and those that were added by a command."
 )
 
 
 @dataclass(frozen=True)
 class DrainsSeen:
-    """`drains` are URLs without secrets, with the tokens; `loaded` is whether what runs has what is on disk."""
+    """`drains` are URLs without secrets, with tokens; `loaded` is whether what runs has what is on disk."""
 
     key: str
     drains: Mapping[str, str]
@@ -111,9 +111,9 @@ class DrainsProvider:
     def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
         """Scripts, units and shared rules serve every app of a host, so no app's plan removes them."""
         if isinstance(want, Wanted):
-            return (*_take(want, have, differs), *_sweep(want.key, _gone(want, have), have))
+            return (*_take(want, have, differs), *_sweep(want.key, _gone(want, have)))
         if isinstance(have, DrainsSeen):
-            return (*_drop(have.key), *_sweep(have.key, _gone(None, have), have))
+            return (*_drop(have.key), *_sweep(have.key, _gone(None, have)))
         return parts.converge(want, have, differs) if want else ()
 
     def cause(self, world: World, want: Any, have: Any, differs: frozenset[str]) -> str:
@@ -196,10 +196,12 @@ def _drop(app: str) -> Iterator[Step]:
     yield _reload(Stage.RETIRE)
 
 
-def _sweep(app: str, tokens: Iterable[str], have: DrainsSeen | None) -> Iterator[Step]:
-    for token in tokens:
-        yield parts.remove(f"{SPOOL}/{app}.{token}", Stage.RETIRE)
-        yield parts.remove(f"{STATES}/{app}.{token}.json", Stage.RETIRE)
+def _sweep(app: str, tokens: list[str]) -> Iterator[Step]:
+    if tokens:
+        queues = (f"{SPOOL}/{app}.{token}" for token in tokens)
+        states = (f"{STATES}/{app}.{token}.json" for token in tokens)
+        remove = Sh(("rm", "-rf", "--one-file-system", "--", *queues, *states))
+        yield Step(Stage.RETIRE, "remove what waited for drains that are no more", remove)
 
 
 def _reload(stage: Stage) -> Step:
