@@ -259,7 +259,9 @@ class Machine:
         self.write(f"/run/deployer/{kind}.loaded", "".join(f"{sha(self.text(p))}  {p}\n" for p in paths))
 
     def take_drains(self, settings: list[str]) -> None:
-        self.needs(f"{BIN}/drain-send", *(f"{BIN}/drain_{part}.py" for part in ("one", "queue", "wire")))
+        self.needs(
+            f"{BIN}/drain-send", *(f"{BIN}/drain_{part}.py" for part in ("one", "queue", "relp", "wire"))
+        )
         self.note("drains", settings)
         for path in settings:
             app = path.split("/")[-1].removesuffix(".json")

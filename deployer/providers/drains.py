@@ -25,12 +25,15 @@ LOG_CONF = "/etc/deployer/rsyslog/log.conf"
 UNITS = {f"/etc/systemd/system/deployer.drains.{kind}": f"drains.{kind}.j2" for kind in ("service", "socket")}
 SERVICE, SOCKET, LOG = "deployer.drains.service", "deployer.drains.socket", "deployer.log.service"
 LOADED, LOG_LOADED = "/run/deployer/drains.loaded", "/run/deployer/log.loaded"
+PORT = 20515
+"""Of this host alone: its rsyslogd hands lines to drain-send."""
 SPOOL = "/var/lib/deployer/spool/drains"
 STATES = "/run/deployer/drains"
 SCRIPTS = {
     "drain-send": "drains.send.py",
     "drain_one.py": "drains.one.py",
     "drain_queue.py": "drains.queue.py",
+    "drain_relp.py": "drains.relp.py",
     "drain_wire.py": "drains.wire.py",
 }
 PACKAGE = "ca-certificates"
@@ -84,8 +87,10 @@ class DrainsProvider:
         for path, template in UNITS.items():
             after = (Sh(("systemctl", "daemon-reload")),)
             said = "let systemd read its units again"
-            yield parts.File(path, Text(render(template)), stage=Stage.LOGS, after=after, say_after=said)
-        yield parts.File(SHARED, Text(render("drains.rsyslog.conf.j2")), stage=Stage.LOGS)
+            yield parts.File(
+                path, Text(render(template, port=PORT)), stage=Stage.LOGS, after=after, say_after=said
+            )
+        yield parts.File(SHARED, Text(render("drains.rsyslog.conf.j2", port=PORT)), stage=Stage.LOGS)
         yield parts.Unit(SOCKET, stage=Stage.LOGS)
         yield parts.Unit(SERVICE, stage=Stage.LOGS)
         yield Wanted(world.app, world.drains, world.drain_ca)

@@ -1,5 +1,5 @@
 #!/usr/bin/python3 -B
-"""drain-send: takes the lines of this host's apps from a socket and sends them to their drains.
+"""drain-send: takes the lines of this host's apps from its rsyslogd and sends them to their drains.
 
 Each drain has a thread, a connection and a queue of its own, so that none waits for another. Settings are the files
 in /etc/deployer/drains; SIGHUP has them read again, and what was read is noted in /run/deployer/drains.loaded. With
@@ -11,18 +11,17 @@ import glob
 import hashlib
 import json
 import os
-import select
 import signal
 import socket
 import time
 
 from drain_one import STATES, Drain, write
+from drain_relp import Door
 
 SETTINGS = "/etc/deployer/drains/*.json"
 LOADED = "/run/deployer/drains.loaded"
 HELD = 3
-"""The first file that systemd passes: the socket is its, so lines wait while we restart."""
-LONGEST = 1 << 16
+"""The first file that systemd passes."""
 GRACE = 3
 """Seconds that a drain has at the end for what is on its way."""
 
@@ -87,23 +86,21 @@ def main():
     os.makedirs(STATES, exist_ok=True)
     house, asked = House(), []
     wake, woken = os.pipe()
-    os.set_blocking(woken, False)
+    for end in (wake, woken):
+        os.set_blocking(end, False)
     signal.set_wakeup_fd(woken)
     for number in (signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, lambda number, _frame: asked.append(number))
-    lines = socket.socket(fileno=HELD)
-    lines.setblocking(False)
+    door = Door(socket.socket(fileno=HELD), wake)
     house.read()
     while signal.SIGTERM not in asked:
-        ready, _, _ = select.select([lines, wake], [], [])
-        if wake in ready:
+        for line in door.lines():
+            house.hand_out(line)
+        with contextlib.suppress(BlockingIOError):
             os.read(wake, 64)
         if signal.SIGHUP in asked:
             asked.remove(signal.SIGHUP)
             house.read()
-        with contextlib.suppress(BlockingIOError):
-            while lines in ready and not asked:
-                house.hand_out(lines.recv(LONGEST))
     house.end()
     os._exit(0)
 
