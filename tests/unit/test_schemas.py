@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 from deployer.app import Addon, App, Scale, Var
-from deployer.fleet import Fleet, FromCommand, FromEnv, FromFile, Health, Host, Rollout, Size
+from deployer.fleet import Fleet, FromCommand, FromEnv, FromFile, Health, Host, Metrics, Rollout, Size
 from deployer.source import data, schema
 from deployer.source.text import parse
 from deployer.stacks import Stack, named
@@ -29,6 +29,7 @@ MODELS: dict[tuple[str, str], tuple[type[BaseModel], ...]] = {
     ("fleet", "size"): (Size,),
     ("fleet", "rollout"): (Rollout,),
     ("fleet", "health"): (Health,),
+    ("fleet", "metrics"): (Metrics,),
     ("fleet", "source"): (FromEnv, FromFile, FromCommand),
     ("stack", ""): (Stack,),
 }
