@@ -252,8 +252,6 @@ class Machine:
             self.note(kind, [f"/etc/deployer/rsyslog/{kind}.conf", *more])
         elif name == "deployer.drains.service":
             self.take_drains(fnmatch.filter(sorted(self.files), "/etc/deployer/drains/*.json"))
-=======
-            self.note(kind, [f"/etc/deployer/rsyslog/{kind}.conf"])
         elif name == "deployer.meter.service":
             paths = [*self.matching(self.files, frozenset({"/var/lib/deployer/meter/*.py"})), UNITS + name]
             self.write("/run/deployer/meter.loaded", sha("".join(map(self.text, paths))) + "  -\n")

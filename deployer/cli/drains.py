@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from deployer.spec import Spec
 
 drains_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-DRAINS = frozenset({"platform", "drains"})
-"""Providers that a change of the drains is about."""
+DRAINS = frozenset({"platform", "rsyslog", "drains"})
+"""Providers that a change of the drains is about: an older deployer may have left a log that knows of none."""
 Url = Annotated[
     str, typer.Argument(metavar="URL", help="Where to send lines; - reads it from standard input.")
 ]
