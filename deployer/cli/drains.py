@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 drains_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 DRAINS = frozenset({"platform", "rsyslog", "drains"})
-"""Providers that a change of the drains is about: an older deployer may have left a log that knows of none."""
+"""Providers that a change of the drains is about; the log of an older deployer knows of none."""
 Url = Annotated[
     str, typer.Argument(metavar="URL", help="Where to send lines; - reads it from standard input.")
 ]
