@@ -174,7 +174,7 @@ class Machine:
             case ("systemctl", "reload-or-restart", "nginx"):
                 self.start("nginx.service")
             case ("systemctl", "reload-or-restart", "deployer.drains.service"):
-                self.start("deployer.drains.service")
+                self.take_drains()
             case ("systemctl", "disable", "--now", unit):
                 self.units.pop(unit, None)
             case ("rsyslogd", "-N1", "-f", path) if path in self.files:
@@ -251,7 +251,9 @@ class Machine:
             more = fnmatch.filter(sorted(self.files), "/etc/deployer/rsyslog/drains*.conf")
             self.note(kind, [f"/etc/deployer/rsyslog/{kind}.conf", *more])
         elif name == "deployer.drains.service":
-            self.take_drains(fnmatch.filter(sorted(self.files), "/etc/deployer/drains/*.json"))
+            self.take_drains()
+            code = self.matching(self.files, frozenset({f"{BIN}/drain[-_]*"}))
+            self.write("/run/deployer/drains.code", "".join(f"{sha(self.text(p))}  {p}\n" for p in code))
         elif name == "deployer.meter.service":
             paths = [*self.matching(self.files, frozenset({"/var/lib/deployer/meter/*.py"})), UNITS + name]
             self.write("/run/deployer/meter.loaded", sha("".join(map(self.text, paths))) + "  -\n")
@@ -261,7 +263,8 @@ class Machine:
     def note(self, kind: str, paths: list[str]) -> None:
         self.write(f"/run/deployer/{kind}.loaded", "".join(f"{sha(self.text(p))}  {p}\n" for p in paths))
 
-    def take_drains(self, settings: list[str]) -> None:
+    def take_drains(self) -> None:
+        settings = fnmatch.filter(sorted(self.files), "/etc/deployer/drains/*.json")
         self.needs(
             f"{BIN}/drain-send", *(f"{BIN}/drain_{part}.py" for part in ("one", "queue", "relp", "wire"))
         )

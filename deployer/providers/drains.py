@@ -25,6 +25,7 @@ LOG_CONF = "/etc/deployer/rsyslog/log.conf"
 UNITS = {f"/etc/systemd/system/deployer.drains.{kind}": f"drains.{kind}.j2" for kind in ("service", "socket")}
 SERVICE, SOCKET, LOG = "deployer.drains.service", "deployer.drains.socket", "deployer.log.service"
 LOADED, LOG_LOADED = "/run/deployer/drains.loaded", "/run/deployer/log.loaded"
+CODE = "/run/deployer/drains.code"
 PORT = 20515
 """Of this host alone: its rsyslogd hands lines to drain-send."""
 SPOOL = "/var/lib/deployer/spool/drains"
@@ -45,13 +46,17 @@ _RULE = (
 
 @dataclass(frozen=True)
 class DrainsSeen:
-    """`drains` are URLs without secrets, with tokens; `loaded` is whether what runs has what is on disk."""
+    """`drains` are URLs without secrets, with tokens.
+
+    `loaded` is whether both daemons have the settings on disk, `code` the scripts of drain-send.
+    """
 
     key: str
     drains: Mapping[str, str]
     settings: str
     rules: str | None
     loaded: bool
+    code: str
     left: Mapping[str, str]
     """Queues of drains that are no more."""
 
@@ -71,7 +76,10 @@ class Wanted:
 
     def expect(self) -> DrainsSeen:
         rows = [(d.plain, d.token) for d in self.drains]
-        return DrainsSeen(self.key, _by_url(rows), Sealed(self.settings().sha), self.rules().sha, True, {})
+        code = _code(f"{sha(packaged(source))}  {BIN}/{name}" for name, source in SCRIPTS.items())
+        return DrainsSeen(
+            self.key, _by_url(rows), Sealed(self.settings().sha), self.rules().sha, True, True, {}
+        )
 
 
 class DrainsProvider:
@@ -100,7 +108,7 @@ class DrainsProvider:
         return Probe(
             files=frozenset({*own, SHARED, *UNITS, *(f"{BIN}/{name}" for name in SCRIPTS)}),
             private=frozenset({SETTINGS.format(app)}),
-            texts=frozenset({LOADED, LOG_LOADED, f"{STATES}/{app}.*.json"}),
+            texts=frozenset({LOADED, LOG_LOADED, CODE, f"{STATES}/{app}.*.json"}),
             folders=frozenset({f"{SPOOL}/{app}.*"}),
             units=frozenset({SERVICE, SOCKET}),
             packages=frozenset({PACKAGE}),
@@ -152,7 +160,15 @@ def _seen(app: str, facts: Facts) -> DrainsSeen | None:
     left = dict.fromkeys(sorted(queues - {token for _, token in rows}), "there")
     if settings is None and rules is None and not left:
         return None
-    return DrainsSeen(app, _by_url(rows), Sealed(sha(settings or "")), rules, _is_loaded(app, facts), left)
+    return DrainsSeen(
+        app,
+        _by_url(rows),
+        Sealed(sha(settings or "")),
+        rules,
+        _is_loaded(app, facts),
+        _is_current(facts),
+        left,
+    )
 
 
 def read(settings: str | None) -> list[tuple[str, str]]:
@@ -172,6 +188,11 @@ def _is_loaded(app: str, facts: Facts) -> bool:
     )
 
 
+def _code(noted: Iterable[str]) -> str:
+    """Of lines as sha256sum writes them."""
+    return sha("\n".join(sorted(noted)))
+
+
 def _gone(want: Wanted | None, have: DrainsSeen | None) -> list[str]:
     """Tokens of drains whose queues have to go."""
     if have is None:
@@ -187,7 +208,9 @@ def _take(want: Wanted, have: DrainsSeen | None, differs: frozenset[str]) -> Ite
     if have is None or "rules" in differs:
         path = RULES.format(want.key)
         yield Step(Stage.LOGS, f"write {path}", Put(path, want.rules()))
-    if differs - {"left"}:
+    if "code" in differs:
+        yield parts.systemctl("restart", SERVICE, stage=Stage.LOGS, say=f"restart {SERVICE}")
+    elif differs - {"left"}:
         yield _reload(Stage.LOGS)
     if differs & {"rules", "loaded"}:
         yield Step(Stage.LOGS, f"check {LOG_CONF}", Sh(("rsyslogd", "-N1", "-f", LOG_CONF)))
