@@ -78,7 +78,7 @@ class Wanted:
         rows = [(d.plain, d.token) for d in self.drains]
         code = _code(f"{sha(packaged(source))}  {BIN}/{name}" for name, source in SCRIPTS.items())
         return DrainsSeen(
-            self.key, _by_url(rows), Sealed(self.settings().sha), self.rules().sha, True, True, {}
+            self.key, _by_url(rows), Sealed(self.settings().sha), self.rules().sha, True, code, {}
         )
 
 
@@ -166,7 +166,7 @@ def _seen(app: str, facts: Facts) -> DrainsSeen | None:
         Sealed(sha(settings or "")),
         rules,
         _is_loaded(app, facts),
-        _is_current(facts),
+        _code(facts.texts.get(CODE, "").splitlines()),
         left,
     )
 
