@@ -44,7 +44,8 @@ def _ca(path: str | None, folder: Path) -> tuple[str, tuple[tuple[str, str], ...
     try:
         content = file.read_text("ascii")
     except (OSError, UnicodeDecodeError) as error:
-        return "", ((f"{file} cannot be read: {error}", "Write the certificates there, as PEM text."),)
+        why = error.strerror if isinstance(error, OSError) else "it is not plain text"
+        return "", ((f"{file} cannot be read: {why}", "Write the certificates there, as PEM text."),)
     if _PEM not in content:
         return "", ((f"{file} holds no certificate", f"It needs a part that begins with {_PEM}"),)
     return content, ()

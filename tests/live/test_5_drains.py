@@ -166,6 +166,15 @@ def test_a_drain_that_reads_nothing_holds_nobody_up(shop: Shop, tcp: Tcp) -> Non
         deaf.stop()
 
 
+def test_drains_need_no_logplex(shop: Shop, tcp: Tcp) -> None:
+    add(shop, tcp.url)
+    shop.ssh("box-1", "systemctl stop deployer.logplex")
+    write(shop, "box-2", 1, 5, "alone")
+    assert until(lambda: tcp.texts("alone") == numbered("alone", 1, 5), 10)
+    shop.ssh("box-1", "systemctl start deployer.logplex")
+    assert until(lambda: len(in_log(shop, "alone")) == 5)
+
+
 def test_no_line_is_lost_when_the_first_drain_is_added(shop: Shop, tcp: Tcp) -> None:
     """Then the log takes new rules in; its senders wait for it."""
     work = steadily(lambda: write(shop, "box-2", 1, 700, "around"))
