@@ -25,6 +25,8 @@ class Drain:
     token: str
     url: str = field(repr=False)
     declared: bool
+    ca: str = field(default="", repr=False)
+    """PEM certificates that it is verified against, beside those of the host."""
 
     @property
     def plain(self) -> str:
@@ -50,14 +52,14 @@ def objection(url: str) -> str:
     return ""
 
 
-def chosen(declared: Iterable[str], settings: Platform, seal: str) -> tuple[Drain, ...]:
+def chosen(declared: Iterable[str], settings: Platform, seal: str, ca: str = "") -> tuple[Drain, ...]:
     """All drains of the app, by token. Raises InputError for more than there may be."""
     by_file = frozenset(declared)
     urls = by_file | frozenset(settings.drains)
     if len(urls) > MOST:
         summary = f"the app would have {len(urls)} drains, {MOST} are the most"
         raise InputError(Problem(summary, hint="remove one: deploy drains list"))
-    found = (Drain(platform.token(seal, url), url, url in by_file) for url in urls)
+    found = (Drain(platform.token(seal, url), url, url in by_file, ca) for url in urls)
     return tuple(sorted(found, key=lambda drain: drain.token))
 
 

@@ -9,7 +9,7 @@ from deployer import releases as kept
 from deployer.drains import Drain
 from deployer.facts import Facts
 from deployer.placement import DYNOS
-from deployer.providers.drains import STATES
+from deployer.providers.drain import STATES
 from deployer.providers.dynos import running
 
 

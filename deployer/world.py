@@ -161,7 +161,6 @@ class World:
     """What commands have put beside the files; `domains` has its share of that already."""
     drains: tuple[Drain, ...] = ()
     """Where log lines go besides the logplex: those of the files, and those of commands."""
-    drain_ca: str = field(default="", repr=False)
     keys: Text | None = None
     sealed: bool = False
     """Whether the keys were there before."""

@@ -2,84 +2,42 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from deployer.diff import Sealed
-from deployer.drains import Drain
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
-from deployer.model import Put, Sh, Stage, Step, Text, sha
+from deployer.model import Put, Sh, Stage, Step, Text
 from deployer.providers import parts
 from deployer.providers.base import About, given, packaged, plain_cause, render, roles
+from deployer.providers.drain import (
+    CODE,
+    LOADED,
+    LOG_LOADED,
+    RULES,
+    SCRIPTS,
+    SETTINGS,
+    SHARED,
+    SPOOL,
+    STATES,
+    DrainsSeen,
+    Wanted,
+    seen,
+)
 from deployer.providers.host import BIN
 from deployer.spec import Spec
 from deployer.world import World
 
-SETTINGS = "/etc/deployer/drains/{}.json"
-RULES = "/etc/deployer/rsyslog/drains/{}.conf"
-SHARED = "/etc/deployer/rsyslog/drains.conf"
 LOG_CONF = "/etc/deployer/rsyslog/log.conf"
 UNITS = {f"/etc/systemd/system/deployer.drains.{kind}": f"drains.{kind}.j2" for kind in ("service", "socket")}
 SERVICE, SOCKET, LOG = "deployer.drains.service", "deployer.drains.socket", "deployer.log.service"
-LOADED, LOG_LOADED = "/run/deployer/drains.loaded", "/run/deployer/log.loaded"
-CODE = "/run/deployer/drains.code"
 PORT = 20515
 """Of this host alone: its rsyslogd hands lines to drain-send."""
-SPOOL = "/var/lib/deployer/spool/drains"
-STATES = "/run/deployer/drains"
-SCRIPTS = {
-    "drain-send": "drains.send.py",
-    "drain_one.py": "drains.one.py",
-    "drain_queue.py": "drains.queue.py",
-    "drain_relp.py": "drains.relp.py",
-    "drain_wire.py": "drains.wire.py",
-}
 PACKAGE = "ca-certificates"
 _RULE = (
     "Every host sends the lines that arise on it to the drains itself, each through a queue of its own. "
     "Drains are those of fleet.json and those that were added by a command."
 )
-
-
-@dataclass(frozen=True)
-class DrainsSeen:
-    """`drains` are URLs without secrets, with tokens.
-
-    `loaded` is whether both daemons have the settings on disk, `code` the scripts of drain-send.
-    """
-
-    key: str
-    drains: Mapping[str, str]
-    settings: str
-    rules: str | None
-    loaded: bool
-    code: str
-    left: Mapping[str, str]
-    """Queues of drains that are no more."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    key: str
-    drains: tuple[Drain, ...]
-    ca: str
-
-    def settings(self) -> Text:
-        rows = [{"token": d.token, "url": d.url, "plain": d.plain, "ca": self.ca} for d in self.drains]
-        return Text(json.dumps({"drains": rows}, indent=1) + "\n", secret=True)
-
-    def rules(self) -> Text:
-        return Text(render("drains.app.conf.j2", app=self.key))
-
-    def expect(self) -> DrainsSeen:
-        rows = [(d.plain, d.token) for d in self.drains]
-        code = _code(f"{sha(packaged(source))}  {BIN}/{name}" for name, source in SCRIPTS.items())
-        return DrainsSeen(
-            self.key, _by_url(rows), Sealed(self.settings().sha), self.rules().sha, True, code, {}
-        )
 
 
 class DrainsProvider:
@@ -101,7 +59,7 @@ class DrainsProvider:
         yield parts.File(SHARED, Text(render("drains.rsyslog.conf.j2", port=PORT)), stage=Stage.LOGS)
         yield parts.Unit(SOCKET, stage=Stage.LOGS)
         yield parts.Unit(SERVICE, stage=Stage.LOGS)
-        yield Wanted(world.app, world.drains, world.drain_ca)
+        yield Wanted(world.app, world.drains)
 
     def probe(self, app: str) -> Probe:
         own = {SETTINGS.format(app), RULES.format(app)}
@@ -118,8 +76,8 @@ class DrainsProvider:
         yield from parts.see_packages(facts, [PACKAGE])
         yield from parts.see_files(facts, (SHARED, *UNITS, *(f"{BIN}/{name}" for name in SCRIPTS)))
         yield from parts.see_units(facts, (SERVICE, SOCKET))
-        if seen := _seen(app, facts):
-            yield seen
+        if found := seen(app, facts):
+            yield found
 
     def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
         """Scripts, units and shared rules serve every app of a host, so no app's plan removes them."""
@@ -141,56 +99,6 @@ class DrainsProvider:
         asks = (*given(spec, "drains", "drain_ca"), roles(spec, host))
         drop = "take its drains out of fleet.json, and: deploy drains remove TOKEN"
         return About(asks, places, _RULE, "name a drain in fleet.json, or: deploy drains add URL", drop)
-
-
-def _by_url(rows: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The tokens by URL; two URLs may differ in their secrets alone."""
-    tokens: dict[str, list[str]] = {}
-    for plain, token in rows:
-        tokens.setdefault(plain, []).append(token)
-    return {plain: Sealed(" ".join(sorted(found)), "there") for plain, found in tokens.items()}
-
-
-def _seen(app: str, facts: Facts) -> DrainsSeen | None:
-    settings, rules = facts.private.get(SETTINGS.format(app)), facts.sha(RULES.format(app))
-    rows = read(settings)
-    queues = {
-        path.removeprefix(f"{SPOOL}/{app}.") for path in facts.folders if path.startswith(f"{SPOOL}/{app}.")
-    }
-    left = dict.fromkeys(sorted(queues - {token for _, token in rows}), "there")
-    if settings is None and rules is None and not left:
-        return None
-    return DrainsSeen(
-        app,
-        _by_url(rows),
-        Sealed(sha(settings or "")),
-        rules,
-        _is_loaded(app, facts),
-        _code(facts.texts.get(CODE, "").splitlines()),
-        left,
-    )
-
-
-def read(settings: str | None) -> list[tuple[str, str]]:
-    """URL without secrets and token of each drain in a settings file; none in one that was damaged."""
-    try:
-        return [(row["plain"], row["token"]) for row in json.loads(settings or "")["drains"]]
-    except (ValueError, KeyError, TypeError):
-        return []
-
-
-def _is_loaded(app: str, facts: Facts) -> bool:
-    """Whether both daemons have what is on disk."""
-    files = {SETTINGS.format(app): LOADED, RULES.format(app): LOG_LOADED, SHARED: LOG_LOADED}
-    return all(
-        f"{facts.sha(file)}  {file}" in facts.texts.get(loaded, "").splitlines()
-        for file, loaded in files.items()
-    )
-
-
-def _code(noted: Iterable[str]) -> str:
-    """Of lines as sha256sum writes them."""
-    return sha("\n".join(sorted(noted)))
 
 
 def _gone(want: Wanted | None, have: DrainsSeen | None) -> list[str]:

@@ -70,7 +70,6 @@ def _look(
     fleet = _resolved(inv.fleet, folder)
     given, unread = config.values({} if to else fleet.config, folder, inv.where)
     contents = _declared(app.app) | given
-    urls, ca, unheard = drains.read(fleet, folder, inv.where)
     source, left = _tree(folder, fleet) if builds else (Tree(folder, ()), ())
     can_fit = builds and not left
     packs, unfit = buildpacks.chosen(words or app.app.buildpacks, source, app.where) if can_fit else ((), [])
@@ -83,8 +82,6 @@ def _look(
         stack=stack,
         config=contents,
         generated=_generated(app.app, fleet),
-        drains=urls,
-        drain_ca=ca,
         tree=source,
         folder=folder,
         buildpacks=packs,
@@ -99,7 +96,12 @@ def _look(
         *unfit,
     )
     size = config.sizes(contents, inv.where)
-    return spec, _in_order((*app.problems, *inv.problems, *together, *unread, *unheard, *size, *left))
+    return _drained(spec, (*app.problems, *inv.problems, *together, *unread, *size, *left), inv)
+
+
+def _drained(spec: Spec, problems: tuple[Problem, ...], inv: Inventory) -> tuple[Spec, tuple[Problem, ...]]:
+    urls, ca, unread = drains.read(spec.fleet, spec.folder, inv.where)
+    return replace(spec, drains=urls, drain_ca=ca), _in_order((*problems, *unread))
 
 
 def _require(folder: Path, environment: str | None) -> None:

@@ -345,14 +345,14 @@ def test_a_refused_batch_is_dropped_and_told_of(one: ModuleType, posts: Any, tmp
 
 
 def test_a_drain_waits_for_a_receiver_that_is_away(one: ModuleType) -> None:
-    receiver = Receiver()
-    receiver.listener.close()
-    found = drain(one, f"syslog://127.0.0.1:{receiver.port}")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"syslog://127.0.0.1:{taken.getsockname()[1]}"
+    found = drain(one, url)
     found.thread.start()
     found.take_in(lines(1, 1)[0])
     assert until(lambda: found.state["state"] == "down")
     found.end()
     found.thread.join(5)
     found.queue.leave(keeps=True)
-    again = drain(one, f"syslog://127.0.0.1:{receiver.port}")
+    again = drain(one, url)
     assert again.queue.take(9, 1 << 20) == lines(1, 1)
