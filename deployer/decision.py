@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from deployer import drains, obstacles, placement, planner, releases, rollback, rollout, slugs, source
+from deployer import claims, drains, obstacles, placement, planner, releases, rollback, rollout, slugs, source
 from deployer.build.packs import Buildpack, label
 from deployer.build.slug import Build, Slug
 from deployer.facts import Facts
 from deployer.model import Stage, Text
 from deployer.plan import Plan
-from deployer.platform import Platform
 from deployer.problems import InputError, Problem
 from deployer.providers import PROVIDERS
 from deployer.providers.base import Provider
@@ -38,13 +37,8 @@ class Decided:
 def decide(spec: Spec, sight: Sight) -> Decided:
     """The World that the spec asks for, and what differs from it."""
     world = build_world(spec, sight)
-    notes = (*sight.notes, *rollback.notes(spec, world.release))
+    notes = (*sight.notes, *obstacles.notes(sight.hosts, sight.facts), *rollback.notes(spec, world.release))
     return Decided(planner.plan(world, PROVIDERS, notes), world)
-
-
-def domains(spec: Spec, settings: Platform) -> tuple[str, ...]:
-    """Those of the files first, then those that commands have added."""
-    return tuple(dict.fromkeys((*spec.fleet.domains, *settings.domains)))
 
 
 def build_world(spec: Spec, sight: Sight) -> World:
@@ -57,11 +51,12 @@ def build_world(spec: Spec, sight: Sight) -> World:
     config = {**spec.config, **{n: Text(keys.generated[n], secret=True) for n in spec.generated}}
     if lacking := source.missing(spec, platform=tuple(config)):
         raise InputError(lacking)
-    if problems := obstacles.found(sight.hosts, facts):
+    settings = releases.seen_platform(app, facts.values())
+    claim, seen = claims.of(spec.fleet, settings), (sight.hosts, facts)
+    if problems := (*obstacles.found(*seen), *obstacles.to_claims(app, claim, *seen)):
         raise InputError(problems)
     spec, slug, build = _slug(spec, facts)
     release = _release(spec, slug, releases.digests(config, keys.seal), records)
-    settings = releases.seen_platform(app, facts.values())
     world = World(
         app=app,
         hosts=sight.hosts,
@@ -72,13 +67,13 @@ def build_world(spec: Spec, sight: Sight) -> World:
         seats=placement.seats(spec.app, spec.fleet, sight.hosts, facts, release),
         base=placement.base(app, facts),
         network=spec.fleet.dyno_network,
-        domains=domains(spec, settings),
+        claims=claim,
         allow=spec.fleet.allow,
         platform=settings,
         drains=drains.chosen(spec.drains, settings, keys.seal, spec.drain_ca),
         keys=keys.text(),
         sealed=releases.seen_keys(app, facts.values()) is not None,
-        env=releases.env_file(config, releases.metadata(app, release)),
+        env=releases.env_file(config, releases.metadata(app, release, spec.fleet.default_domain)),
         config=config,
         build=build,
         tasks=_tasks(spec, release, records),
@@ -130,6 +125,7 @@ def build_of(spec: Spec) -> Build:
         buildpacks=packs,
         shared=tuple(shared(packs)),
         source_version=commit(spec.folder),
+        limits=spec.fleet.build,
     )
 
 

@@ -103,11 +103,29 @@ class Rollout(Value):
     drain: int = 30
 
 
+class BuildLimits(Value):
+    """What one build may use: seconds for all of it, memory in MB (Heroku contract 7.3)."""
+
+    timeout: int = 900
+    memory: int = 2560
+
+    @field_validator("memory", mode="before")
+    @classmethod
+    def _megabytes(cls, raw: Any) -> Any:
+        return megabytes(raw)
+
+
 class Health(Value):
     """What a web dyno must answer before it gets requests, and while it is watched."""
 
     path: str
     status: int = 200
+
+
+class Routing(Value):
+    """How requests reach the routers. `proxy_protocol` are the networks of the load balancers before them."""
+
+    proxy_protocol: tuple[str, ...] = ()
 
 
 class Metrics(Value):
@@ -156,12 +174,16 @@ class Fleet(Value):
     app: str
     hosts: tuple[Host, ...]
     domains: tuple[str, ...] = ()
+    domain: str = ""
+    virtual_address: str = ""
+    routing: Routing = Routing()
     sizes: dict[str, Size] = SIZES
     default_size: str = DEFAULT_SIZE
     formation: dict[str, Scale] = {}
     config: dict[str, Source] = {}
     drains: tuple[Source, ...] = ()
     drain_ca: str | None = None
+    build: BuildLimits = BuildLimits()
     known_hosts: str | None = Field(default=None, json_schema_extra={"file": "ssh.known_hosts"})
     stack_updates: str = ""
     dyno_network: str = "10.213.0.0/16"
@@ -180,6 +202,11 @@ class Fleet(Value):
     def _lower_case_names(cls, domains: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(domain.lower() for domain in domains)
 
+    @field_validator("domain")
+    @classmethod
+    def _lower_case_domain(cls, domain: str) -> str:
+        return domain.lower()
+
     @field_validator("default_size")
     @classmethod
     def _lower_case(cls, size: str) -> str:
@@ -194,6 +221,17 @@ class Fleet(Value):
     @classmethod
     def _literal_drains(cls, raw: Any) -> Any:
         return tuple(_literal(source) for source in raw)
+
+    @property
+    def default_domain(self) -> str:
+        """`<app>.<domain>`; empty where the fleet has no domain."""
+        return f"{self.app}.{self.domain}" if self.domain else ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All domains of the app, its own first."""
+        default = (self.default_domain,) if self.domain else ()
+        return tuple(dict.fromkeys((*self.domains, *default)))
 
     def with_role(self, role: str) -> tuple[Host, ...]:
         """The hosts that do this work, by name; `role` is one of ROLES."""

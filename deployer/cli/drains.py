@@ -114,12 +114,12 @@ def _seen(
     folder: Path, environment: str | None, without: list[str] | None
 ) -> tuple[tuple[Drain, ...], Mapping[str, Facts], Spec, Platform]:
     """The drains that there are, by token; the app must have been released, or nothing has a token."""
-    from deployer import drains
+    from deployer import drains, source
     from deployer.problems import InputError, Problem
     from deployer.releases import seen_keys, seen_platform
     from deployer.sight import look
 
-    spec = o.known(folder, environment)
+    spec = source.with_drains(o.known(folder, environment))
     sight = look(spec, tuple(without or ()))
     keys = seen_keys(spec.fleet.app, sight.facts.values())
     if keys is None:

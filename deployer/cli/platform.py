@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from deployer.spec import Spec
 
 domains_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-MESH = frozenset({"platform", "nginx"})
+MESH = frozenset({"platform", "router", "nginx"})
 """Providers that a change of what routers serve is about."""
 _NAME = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
 Names = Annotated[list[str], typer.Argument(metavar="DOMAIN...", help="Names, such as shop.example.com.")]
@@ -104,13 +104,15 @@ def put(
     providers: frozenset[str],
 ) -> None:
     """Show what an edit changes, make it so, and look again."""
-    from deployer import engine
+    from deployer import engine, source
     from deployer.settling import settled
     from deployer.sight import look
     from deployer.views import json, text
 
     began = time.monotonic()
     spec = o.known(folder, environment)
+    if "drains" in providers:
+        spec = source.with_drains(spec)
     sight: Sight = look(spec, tuple(without or ()))
     todo = settled(spec, sight, edit, providers)
 

@@ -44,6 +44,7 @@ SCRIPTS = {
     "log-tail": "rsyslog.tail.py",
     "log-lost": "rsyslog.lost.py",
     "mesh-take": "nginx.take.sh",
+    "mesh-put": "router.put.sh",
     "wall-take": "nftables.take.sh",
 }
 ROLLOUT_SCRIPTS = {"dyno-drain": "lxc.dyno-drain.sh", "dyno-watch": "lxc.dyno-watch.py"}

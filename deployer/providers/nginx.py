@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from deployer.facts import Facts, Probe
@@ -14,6 +14,7 @@ from deployer.placement import WEB
 from deployer.providers import parts
 from deployer.providers.base import About, given, packaged, plain_cause, render, roles, scale
 from deployer.providers.host import BIN
+from deployer.providers.router import DEFAULT, MAIN, shared
 from deployer.spec import Spec
 from deployer.world import World
 
@@ -27,6 +28,8 @@ _MESH = (
 )
 _SERVER = re.compile(r"^\tserver (\S+) .*; # (\S+)$", re.M)
 
+_NAMES = re.compile(r"^\s*server_name (.+);", re.M)
+
 
 @dataclass(frozen=True)
 class MeshSeen:
@@ -36,6 +39,8 @@ class MeshSeen:
     upstreams: Mapping[str, str]
     config: str | None
     loaded: str | None
+    shared: Mapping[str, str] = field(default_factory=dict)
+    """What it last took in of the files that apps share."""
     waves: int = 0
     """How often it is another one on the way there: dynos that start again leave the routers first."""
 
@@ -45,12 +50,13 @@ class Mesh:
     key: str
     config: Text
     upstreams: Mapping[str, str]
+    shared: Mapping[str, str] = field(default_factory=dict)
     before: tuple[Text, ...] = ()
     """The file in each wave of a rollout but the last."""
 
     def expect(self) -> MeshSeen:
         waves = sum(text.sha != self.config.sha for text in self.before)
-        return MeshSeen(self.key, self.upstreams, self.config.sha, self.config.sha, waves)
+        return MeshSeen(self.key, self.upstreams, self.config.sha, self.config.sha, self.shared, waves)
 
 
 class NginxProvider:
@@ -59,11 +65,10 @@ class NginxProvider:
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         if "router" not in host.roles:
             return
-        reload = (Sh(("systemctl", "daemon-reload")), Sh(("systemctl", "reload-or-restart", "nginx")))
-        said = "have nginx take it in"
-        yield parts.File(DROP_IN, Text(packaged("nginx.loaded.conf")), after=reload, say_after=said)
+        after, said = (Sh(("systemctl", "daemon-reload")),), "let systemd read its units again"
+        yield parts.File(DROP_IN, Text(packaged("nginx.loaded.conf")), after=after, say_after=said)
         if world.release:
-            yield _mesh(world)
+            yield _mesh(world, host)
         # After the mesh: a file of ours that keeps nginx from starting is mended first.
         yield parts.Unit("nginx.service", stage=Stage.ROUTE)
 
@@ -81,7 +86,7 @@ class NginxProvider:
         site = SITE.format(app)
         if config := facts.sha(site):
             upstreams = dict(_SERVER.findall(facts.texts.get(site, "")))
-            yield MeshSeen(app, upstreams, config, _loaded(facts, site))
+            yield MeshSeen(app, upstreams, config, _loaded(facts).get(site), _shared(facts))
 
     def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
         if isinstance(want, Mesh):
@@ -92,7 +97,9 @@ class NginxProvider:
 
     def cause(self, world: World, want: Any, have: Any, differs: frozenset[str]) -> str:
         if isinstance(want, Mesh) and have is not None:
-            if differs == {"loaded"}:
+            if differs == {"shared"}:
+                return "the running nginx has not taken in what apps share"
+            if differs <= {"loaded", "shared"}:
                 return "the running nginx has not taken the file in"
             if "upstreams" in differs:
                 return "other dynos to serve"
@@ -109,10 +116,11 @@ class NginxProvider:
         return About(asks, (SITE.format(key), "nginx.service", LOADED), _MESH, keep, drop)
 
 
-def _mesh(world: World) -> Mesh:
+def _mesh(world: World, host: Host) -> Mesh:
     upstreams = world.rollout.routes
     before = tuple(_site(world, wave.routes) for wave in world.rollout.waves[:-1])
-    return Mesh(world.app, _site(world, upstreams), upstreams, before)
+    common = {path: config.sha for path, config in shared(world, host).items()}
+    return Mesh(world.app, _site(world, upstreams), upstreams, common, before)
 
 
 def _site(world: World, upstreams: Mapping[str, str]) -> Text:
@@ -130,14 +138,32 @@ def _site(world: World, upstreams: Mapping[str, str]) -> Text:
 
 def names(world: World) -> list[str]:
     """The app's domains; without any it answers to its own name and to the routers' addresses."""
-    routers = world.with_role("router")
-    addresses = sorted({a for h in routers for a in (h.address, h.mesh)})
-    return list(world.domains) or [world.app, *addresses]
+    own = own_names(world.app, world.with_role("router"), world.claims.virtual_address)
+    return list(world.domains) or own
 
 
-def _loaded(facts: Facts, path: str) -> str | None:
+def own_names(app: str, routers: Iterable[Host], virtual_address: str) -> list[str]:
+    addresses = sorted({a for host in routers for a in (host.address, host.mesh)})
+    return [app, *addresses, *((virtual_address,) if virtual_address else ())]
+
+
+def answered(app: str, facts: Facts) -> frozenset[str]:
+    """The names under which the running nginx of a host has the app."""
+    site = SITE.format(app)
+    if _loaded(facts).get(site) is None or _loaded(facts).get(site) != facts.sha(site):
+        return frozenset()
+    lines = _NAMES.findall(facts.texts.get(site, ""))
+    return frozenset(name for line in lines for name in line.split())
+
+
+def _loaded(facts: Facts) -> dict[str, str]:
+    """By path, the digest of what the running nginx has taken in."""
     rows = (line.split(None, 1) for line in facts.texts.get(LOADED, "").splitlines())
-    return next((row[0] for row in rows if len(row) == 2 and row[1] == path), None)
+    return {row[1]: row[0] for row in rows if len(row) == 2}
+
+
+def _shared(facts: Facts) -> dict[str, str]:
+    return {path: digest for path, digest in _loaded(facts).items() if path in (DEFAULT, MAIN)}
 
 
 def _take(want: Mesh, loaded: str | None) -> Iterator[Step]:

@@ -68,7 +68,7 @@ def _look(
     _require(folder, environment)
     app, inv = manifest(folder, environment), inventory(folder, environment)
     fleet = _resolved(inv.fleet, folder)
-    given, unread = config.values({} if to else fleet.config, folder, inv.where)
+    given, unread = config.values(fleet.config if builds or slug else {}, folder, inv.where)
     contents = _declared(app.app) | given
     source, left = _tree(folder, fleet) if builds else (Tree(folder, ()), ())
     can_fit = builds and not left
@@ -96,12 +96,22 @@ def _look(
         *unfit,
     )
     size = config.sizes(contents, inv.where)
-    return _drained(spec, (*app.problems, *inv.problems, *together, *unread, *size, *left), inv)
+    problems = (*app.problems, *inv.problems, *together, *unread, *size, *left)
+    spec, unheard = _drained(spec) if builds or slug or to else (spec, ())
+    return spec, _in_order((*problems, *unheard))
 
 
-def _drained(spec: Spec, problems: tuple[Problem, ...], inv: Inventory) -> tuple[Spec, tuple[Problem, ...]]:
-    urls, ca, unread = drains.read(spec.fleet, spec.folder, inv.where)
-    return replace(spec, drains=urls, drain_ca=ca), _in_order((*problems, *unread))
+def with_drains(spec: Spec) -> Spec:
+    """A spec that was loaded for looking, with its drains. Raises InputError where one cannot be had."""
+    drained, problems = _drained(spec)
+    if any(problem.severity == "error" for problem in problems):
+        raise InputError(problems)
+    return drained
+
+
+def _drained(spec: Spec) -> tuple[Spec, tuple[Problem, ...]]:
+    urls, ca, problems = drains.read(spec.fleet, spec.folder, partial(spec.where, "fleet.json"))
+    return replace(spec, drains=urls, drain_ca=ca), problems
 
 
 def _require(folder: Path, environment: str | None) -> None:

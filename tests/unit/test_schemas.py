@@ -12,7 +12,19 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 from deployer.app import Addon, App, Scale, Var
-from deployer.fleet import Fleet, FromCommand, FromEnv, FromFile, Health, Host, Metrics, Rollout, Size
+from deployer.fleet import (
+    BuildLimits,
+    Fleet,
+    FromCommand,
+    FromEnv,
+    FromFile,
+    Health,
+    Host,
+    Metrics,
+    Rollout,
+    Routing,
+    Size,
+)
 from deployer.source import data, schema
 from deployer.source.text import parse
 from deployer.stacks import Stack, named
@@ -28,7 +40,9 @@ MODELS: dict[tuple[str, str], tuple[type[BaseModel], ...]] = {
     ("fleet", "scale"): (Scale,),
     ("fleet", "size"): (Size,),
     ("fleet", "rollout"): (Rollout,),
+    ("fleet", "build"): (BuildLimits,),
     ("fleet", "health"): (Health,),
+    ("fleet", "routing"): (Routing,),
     ("fleet", "metrics"): (Metrics,),
     ("fleet", "source"): (FromEnv, FromFile, FromCommand),
     ("stack", ""): (Stack,),
