@@ -45,8 +45,7 @@ def build_world(spec: Spec, sight: Sight) -> World:
     """Pure but for fresh randomness where the app has no keys yet. Raises InputError."""
     app, facts = spec.fleet.app, sight.facts
     records = releases.seen(app, facts.values())
-    if spec.to:
-        spec = rollback.returned(spec, records, sight.hosts, facts)
+    spec = rollback.returned(spec, records, sight.hosts, facts) if spec.to else spec
     keys = _keys(spec, facts)
     config = {**spec.config, **{n: Text(keys.generated[n], secret=True) for n in spec.generated}}
     if lacking := source.missing(spec, platform=tuple(config)):

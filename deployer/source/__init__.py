@@ -43,6 +43,9 @@ def load(
     Ask `missing` after a look at these.
     """
     spec, problems = _look(folder, environment, packs, slug, builds and not (slug or to), to)
+    if builds or slug or to:
+        spec, unheard = _drained(spec)
+        problems = _in_order((*problems, *unheard))
     if any(problem.severity == "error" for problem in problems):
         raise InputError(problems)
     return replace(spec, warnings=problems)
@@ -54,7 +57,8 @@ def validate(folder: Path, environment: str | None = None) -> tuple[Problem, ...
         spec, problems = _look(folder, environment)
     except InputError as error:
         return error.problems
-    return _in_order((*problems, *missing(spec)))
+    _, unheard = _drained(spec)
+    return _in_order((*problems, *unheard, *missing(spec)))
 
 
 def _look(
@@ -96,9 +100,7 @@ def _look(
         *unfit,
     )
     size = config.sizes(contents, inv.where)
-    problems = (*app.problems, *inv.problems, *together, *unread, *size, *left)
-    spec, unheard = _drained(spec) if builds or slug or to else (spec, ())
-    return spec, _in_order((*problems, *unheard))
+    return spec, _in_order((*app.problems, *inv.problems, *together, *unread, *size, *left))
 
 
 def with_drains(spec: Spec) -> Spec:
