@@ -1,4 +1,4 @@
-"""What one dyno may use: sizes by name, Heroku's and our own."""
+"""Dyno sizes: Heroku's by their names, and how memory is written."""
 
 from __future__ import annotations
 
