@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
 from deployer.app import Scale, Value
+from deployer.sizes import DEFAULT_SIZE, SIZES, Size, megabytes
 
 ROLES = ("router", "dynos", "logplex", "build", "data")
-DEFAULT_SIZE = "standard"
-_MEGABYTES = {"mb": 1, "gb": 1024, "tb": 1024 * 1024}
-
-
-def megabytes(raw: Any) -> Any:
-    """ "1.5GB" as 1536; what is no such text is given back as it is."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([MGT]B)", raw, re.IGNORECASE) if isinstance(raw, str) else None
-    return round(float(found[1]) * _MEGABYTES[found[2].lower()]) if found else raw
 
 
 class Host(Value):
@@ -47,19 +39,6 @@ class Host(Value):
         """Other hosts use the public address where there is no private one."""
         if not self.mesh:
             object.__setattr__(self, "mesh", self.address)
-
-
-class Size(Value):
-    """What one dyno may use: memory in MB, and processes and threads together."""
-
-    name: str = Field(json_schema_extra={"file": ""})
-    memory: int
-    pids: int = 512
-
-    @field_validator("memory", mode="before")
-    @classmethod
-    def _megabytes(cls, raw: Any) -> Any:
-        return megabytes(raw)
 
 
 class Literal(Value):
@@ -140,34 +119,6 @@ def share(part: int | str, whole: int) -> int:
     return part if isinstance(part, int) else -(-int(part.rstrip("%")) * whole // 100)
 
 
-_FREE_TO_STANDARD = {
-    "free": (512, 256),
-    "eco": (512, 256),
-    "hobby": (512, 256),
-    "basic": (512, 256),
-    "standard": (1536, 512),
-    "standard-1x": (512, 256),
-    "standard-2x": (1024, 512),
-}
-_PERFORMANCE = {
-    "performance-m": (2560, 16384),
-    "performance-l": (14336, 32768),
-    "performance-l-ram": (30720, 24576),
-    "performance-xl": (63488, 32768),
-    "performance-2xl": (129024, 65536),
-}
-_PRIVATE = {
-    f"{space}-{size}": limits
-    for space in ("private", "shield")
-    for size, limits in (("s", (1024, 512)), ("m", (2560, 16384)), ("l", (14336, 32768)))
-}
-SIZES = {
-    name: Size(name=name, memory=memory, pids=pids)
-    for name, (memory, pids) in (_FREE_TO_STANDARD | _PERFORMANCE | _PRIVATE).items()
-}
-"""Heroku's sizes with their memory quota and process limit, dead plans too, and our own "standard"."""
-
-
 class Fleet(Value):
     """The machines, and what this app is given on them."""
 
@@ -181,6 +132,8 @@ class Fleet(Value):
     default_size: str = DEFAULT_SIZE
     formation: dict[str, Scale] = {}
     config: dict[str, Source] = {}
+    drains: tuple[Source, ...] = ()
+    drain_ca: str | None = None
     build: BuildLimits = BuildLimits()
     known_hosts: str | None = Field(default=None, json_schema_extra={"file": "ssh.known_hosts"})
     stack_updates: str = ""
@@ -213,9 +166,12 @@ class Fleet(Value):
     @field_validator("config", mode="before")
     @classmethod
     def _literals(cls, raw: Any) -> Any:
-        return {
-            name: {"value": source} if isinstance(source, str) else source for name, source in raw.items()
-        }
+        return {name: _literal(source) for name, source in raw.items()}
+
+    @field_validator("drains", mode="before")
+    @classmethod
+    def _literal_drains(cls, raw: Any) -> Any:
+        return tuple(_literal(source) for source in raw)
 
     @property
     def default_domain(self) -> str:
@@ -231,6 +187,10 @@ class Fleet(Value):
     def with_role(self, role: str) -> tuple[Host, ...]:
         """The hosts that do this work, by name; `role` is one of ROLES."""
         return tuple(host for host in self.hosts if role in host.roles)
+
+
+def _literal(source: Any) -> Any:
+    return {"value": source} if isinstance(source, str) else source
 
 
 def load_fleet(document: dict[str, Any], app: str) -> Fleet:

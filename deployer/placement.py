@@ -11,9 +11,10 @@ from typing import Any
 
 from deployer.app import App
 from deployer.facts import Facts
-from deployer.fleet import Fleet, Host, Size
+from deployer.fleet import Fleet, Host
 from deployer.problems import InputError, Problem, Where
 from deployer.releases import APPS
+from deployer.sizes import Size
 from deployer.world import Release, Seat
 
 WEB, RELEASE = "web", "release"
@@ -87,9 +88,9 @@ def seats(
 
 def present(app: str, facts: Mapping[str, Facts], release: Release | None = None) -> tuple[Seat, ...]:
     """The seats just as they are, of one release (what a failed one goes back to) or of all."""
-    names = ("app", "type", "n", "release", "address", "host_port", "memory")
+    names = ("app", "type", "n", "release", "address", "host_port", "memory", "pids")
     found = [
-        Seat(**{name: dyno[name] for name in names}, host=host, pids=dyno["pids"])
+        Seat(**{name: dyno[name] for name in names}, host=host, limit=dyno.get("limit") or dyno["memory"])
         for places in _seated(app, facts).values()
         for host, dyno in places
         if release is None or dyno["release"] == release.number
@@ -167,6 +168,7 @@ def _seat(
         address=address,
         host_port=port,
         memory=want.size.memory,
+        limit=want.size.limit,
         pids=want.size.pids,
         cause=_cause(want, of, release, before, room.host.name),
     )

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from deployer.build.slug import Build
+from deployer.drains import Drain
 from deployer.facts import Facts
 from deployer.fleet import Health, Host, Metrics
 from deployer.model import Stage, Text
@@ -77,6 +78,7 @@ class Seat:
     address: str
     host_port: int
     memory: int
+    limit: int
     pids: int
     cause: str = ""
 
@@ -101,6 +103,7 @@ class Task:
     stage: Stage
     command: str
     memory: int
+    limit: int
     pids: int
 
 
@@ -175,6 +178,8 @@ class World:
     allow: tuple[str, ...] = ()
     platform: Platform = Platform()
     """What commands have put beside the files; `domains` has its share of that already."""
+    drains: tuple[Drain, ...] = ()
+    """Where log lines go besides the logplex: those of the files, and those of commands."""
     keys: Text | None = None
     sealed: bool = False
     """Whether the keys were there before."""

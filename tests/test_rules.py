@@ -15,7 +15,7 @@ LAYERS = (
     ("model", "events"),
     ("plan",),
     ("facts",),
-    ("app", "fleet", "stacks", "spec", "build", "world", "diff", "platform"),
+    ("app", "sizes", "fleet", "jumps", "stacks", "spec", "build", "world", "diff", "platform", "drains"),
     ("releases", "placement", "slugs", "providers", "planner", "status"),
     ("remote", "views", "source", "lab"),
     ("sight", "obstacles"),

@@ -6,7 +6,19 @@ from collections.abc import Callable
 
 import typer
 
-from deployer.cli import build, deploy, domains, explain, lab, platform, reading, releases, rollback, run
+from deployer.cli import (
+    build,
+    deploy,
+    domains,
+    drains,
+    explain,
+    lab,
+    platform,
+    reading,
+    releases,
+    rollback,
+    run,
+)
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     deploy.validate,
@@ -34,4 +46,5 @@ for command in COMMANDS:
 app.add_typer(releases.app, name="releases")
 platform.domains_app.command("list")(domains.list_domains)
 app.add_typer(platform.domains_app, name="domains", help="The names under which the app answers.")
+app.add_typer(drains.drains_app, name="drains", help="Where log lines go besides the logplex.")
 app.add_typer(lab.app, name="lab", help="A practice fleet on this machine, as root.")

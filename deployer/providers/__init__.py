@@ -1,6 +1,7 @@
 """The ordered registry. Steps of one stage run in this order on a host."""
 
 from deployer.providers.base import Provider
+from deployer.providers.drains import DrainsProvider
 from deployer.providers.host import HostProvider
 from deployer.providers.keepalived import KeepalivedProvider
 from deployer.providers.lxc import LxcProvider
@@ -29,4 +30,5 @@ PROVIDERS: tuple[Provider, ...] = (
     RouterProvider(),
     NginxProvider(),
     KeepalivedProvider(),
+    DrainsProvider(),
 )

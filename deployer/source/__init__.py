@@ -13,7 +13,7 @@ from deployer.app import App
 from deployer.fleet import Fleet, FromFile, Host
 from deployer.model import Text, Tree
 from deployer.problems import InputError, Problem, Where
-from deployer.source import buildpacks, config, cross_rules, data, procfile
+from deployer.source import buildpacks, config, cross_rules, data, drains, procfile
 from deployer.source.files import Inventory, Manifest, inventory, manifest, with_defaults
 from deployer.source.names import is_free
 from deployer.source.needs import missing
@@ -43,6 +43,9 @@ def load(
     Ask `missing` after a look at these.
     """
     spec, problems = _look(folder, environment, packs, slug, builds and not (slug or to), to)
+    if builds or slug or to:
+        spec, unheard = _drained(spec)
+        problems = _in_order((*problems, *unheard))
     if any(problem.severity == "error" for problem in problems):
         raise InputError(problems)
     return replace(spec, warnings=problems)
@@ -54,7 +57,8 @@ def validate(folder: Path, environment: str | None = None) -> tuple[Problem, ...
         spec, problems = _look(folder, environment)
     except InputError as error:
         return error.problems
-    return _in_order((*problems, *missing(spec)))
+    _, unheard = _drained(spec)
+    return _in_order((*problems, *unheard, *missing(spec)))
 
 
 def _look(
@@ -97,6 +101,19 @@ def _look(
     )
     size = config.sizes(contents, inv.where)
     return spec, _in_order((*app.problems, *inv.problems, *together, *unread, *size, *left))
+
+
+def with_drains(spec: Spec) -> Spec:
+    """A spec that was loaded for looking, with its drains. Raises InputError where one cannot be had."""
+    drained, problems = _drained(spec)
+    if any(problem.severity == "error" for problem in problems):
+        raise InputError(problems)
+    return drained
+
+
+def _drained(spec: Spec) -> tuple[Spec, tuple[Problem, ...]]:
+    urls, ca, problems = drains.read(spec.fleet, spec.folder, partial(spec.where, "fleet.json"))
+    return replace(spec, drains=urls, drain_ca=ca), problems
 
 
 def _require(folder: Path, environment: str | None) -> None:
@@ -153,8 +170,9 @@ def _tree(folder: Path, fleet: Fleet) -> tuple[Tree, tuple[Problem, ...]]:
 
 def _private(fleet: Fleet, folder: Path) -> tuple[Path, ...]:
     """Local files that `fleet.json` names: keys and values, which are no part of the app's source."""
-    sources = (source.file for source in fleet.config.values() if isinstance(source, FromFile))
-    named_there = (*sources, *(host.key for host in fleet.hosts), fleet.known_hosts)
+    given = (*fleet.config.values(), *fleet.drains)
+    sources = (source.file for source in given if isinstance(source, FromFile))
+    named_there = (*sources, *(host.key for host in fleet.hosts), fleet.known_hosts, fleet.drain_ca)
     return tuple(folder / os.path.expanduser(path) for path in named_there if path)
 
 

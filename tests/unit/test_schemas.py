@@ -23,8 +23,8 @@ from deployer.fleet import (
     Metrics,
     Rollout,
     Routing,
-    Size,
 )
+from deployer.sizes import Size
 from deployer.source import data, schema
 from deployer.source.text import parse
 from deployer.stacks import Stack, named
