@@ -37,6 +37,8 @@ class Order:
     tell: Tell
     lock_wait: int = 0
     proof: bool = True
+    exact: bool = False
+    """Somebody has agreed to these very changes: not even one that is done meanwhile may be missing."""
 
 
 def apply(spec: Spec, sight: Sight, order: Order) -> Decided:
@@ -151,7 +153,9 @@ def _decided_anew(
         raise UnreachableError(now.missed.values())
     todo = decided(now)
     was_fresh = any(not facts.python for facts in sight.facts.values())
-    if not was_fresh and (problems := stale.moved(order.agreed.as_dict(), todo.plan)):
+    agreed = order.agreed.as_dict()
+    is_left = not order.exact and stale.is_remainder(agreed, todo.plan)
+    if not (was_fresh or is_left) and (problems := stale.moved(agreed, todo.plan)):
         raise StalePlanError(problems)
     return now, todo
 

@@ -44,6 +44,24 @@ def moved(saved: Mapping[str, Any], fresh: Plan) -> tuple[Problem, ...]:
     return tuple(_moved(pair) for pair in pairs)
 
 
+def is_remainder(agreed: Mapping[str, Any], fresh: Plan) -> bool:
+    """Whether `fresh` holds nothing but what is left of `agreed`, towards the same end.
+
+    A step of a run that was cut off may come to its end between the look and the lock.
+    """
+    now = fresh.as_dict()
+    is_same = all(agreed[name] == now[name] for name in ("app", "release", "hosts"))
+    return is_same and all(_is_left(pair) for pair in _differing(agreed, now))
+
+
+def _is_left(pair: Pair) -> bool:
+    if pair.agreed is None or pair.now is None:
+        return pair.now is None
+    was_to_go, is_to_go = (change["action"] == "delete" for change in (pair.agreed, pair.now))
+    ends, end = ({f["name"]: f["after"] for f in change["fields"]} for change in (pair.agreed, pair.now))
+    return was_to_go == is_to_go and all(ends.get(name, after) == after for name, after in end.items())
+
+
 def _differing(saved: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[Pair, ...]:
     """In the order of the hosts and of the plan; what is gone from the plan follows what is in it."""
     before = {c["address"]: c for c in saved["changes"]}

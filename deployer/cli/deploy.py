@@ -108,7 +108,7 @@ def apply(
         return
     if not (yes or saved):
         _ask("Only 'yes' will be accepted to approve", "yes")
-    order = engine.Order(todo.plan, o.teller(as_json), lock_wait, proof=not no_proof)
+    order = engine.Order(todo.plan, o.teller(as_json), lock_wait, not no_proof, exact=bool(saved))
     with _remainder(began, as_json):
         left = engine.apply(spec, sight, order)
     _show(left.plan, began, as_json)

@@ -18,7 +18,7 @@ from deployer.plan import Plan
 from deployer.problems import InputError, StalePlanError
 from deployer.providers.release import KeysSeen
 from deployer.source import saved
-from deployer.stale import HINT, moved
+from deployer.stale import HINT, is_remainder, moved
 from deployer.views import json as documents
 from deployer.views import text
 
@@ -217,3 +217,32 @@ def test_a_saved_plan_that_cannot_be_read(tmp_path: Path) -> None:
             saved.load(str(tmp_path / "plan.json"))
     with pytest.raises(InputError, match="cannot be read"):
         saved.load(str(tmp_path / "none.json"))
+
+
+def test_what_a_dead_run_ends_after_the_look_leaves_a_remainder(seen: Fleet) -> None:
+    """Its runner finishes the step that it was at, between the look of the next apply and its lock."""
+    after = wanted(source="two")
+    for steps in range(0, 40, 3):
+        agreed = seen.plan(after)
+        seen.run(agreed, stop_after=steps)
+        fresh = seen.plan(after)
+        if steps and fresh.release == agreed.release:
+            assert is_remainder(agreed.as_dict(), fresh), moved(agreed.as_dict(), fresh)
+    assert is_remainder(agreed.as_dict(), agreed)
+
+
+def test_another_end_or_something_new_is_no_remainder(seen: Fleet) -> None:
+    touch(seen, "one")
+    agreed = seen.plan(wanted()).as_dict()
+    assert not is_remainder(agreed, seen.plan(wanted(source="two")))
+    assert not is_remainder(agreed, seen.plan(wanted(domains=["shop.example.com"])))
+    touch(seen, "two")
+    assert not is_remainder(agreed, seen.plan(wanted()))
+
+
+def test_what_somebody_does_again_within_the_plan_is_its_remainder(seen: Fleet) -> None:
+    touch(seen, "one")
+    agreed = seen.plan(wanted()).as_dict()
+    touch(seen, "one")
+    assert moved(agreed, seen.plan(wanted()))
+    assert is_remainder(agreed, seen.plan(wanted()))
