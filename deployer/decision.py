@@ -203,7 +203,7 @@ def _tasks(spec: Spec, release: Release, records: Mapping[int, Release]) -> tupl
         commands["postdeploy", Stage.POSTDEPLOY] = spec.app.scripts.get("postdeploy")
     size = placement.size_of(placement.RELEASE, spec.app, spec.fleet)
     return tuple(
-        Task(name, stage, command, size.memory, size.pids)
+        Task(name, stage, command, size.memory, size.limit, size.pids)
         for (name, stage), command in commands.items()
         if command
     )

@@ -78,6 +78,7 @@ class Seat:
     address: str
     host_port: int
     memory: int
+    limit: int
     pids: int
     cause: str = ""
 
@@ -102,6 +103,7 @@ class Task:
     stage: Stage
     command: str
     memory: int
+    limit: int
     pids: int
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
-from deployer.model import Sh, Stage, Step, Text
+from deployer.model import Sh, Stage, Step, Text, sha
 from deployer.placement import WEB
 from deployer.providers import parts
 from deployer.providers.base import About, given, packaged, plain_cause, render, roles, scale
@@ -39,8 +39,8 @@ class MeshSeen:
     upstreams: Mapping[str, str]
     config: str | None
     loaded: str | None
-    shared: Mapping[str, str] = field(default_factory=dict)
-    """What it last took in of the files that apps share."""
+    shared: str | None = None
+    """One digest of what it last took in of the files that apps share."""
     waves: int = 0
     """How often it is another one on the way there: dynos that start again leave the routers first."""
 
@@ -50,7 +50,7 @@ class Mesh:
     key: str
     config: Text
     upstreams: Mapping[str, str]
-    shared: Mapping[str, str] = field(default_factory=dict)
+    shared: str | None = None
     before: tuple[Text, ...] = ()
     """The file in each wave of a rollout but the last."""
 
@@ -86,7 +86,7 @@ class NginxProvider:
         site = SITE.format(app)
         if config := facts.sha(site):
             upstreams = dict(_SERVER.findall(facts.texts.get(site, "")))
-            yield MeshSeen(app, upstreams, config, _loaded(facts).get(site), _shared(facts))
+            yield MeshSeen(app, upstreams, config, _loaded(facts).get(site), _shared(_loaded(facts)))
 
     def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
         if isinstance(want, Mesh):
@@ -120,7 +120,7 @@ def _mesh(world: World, host: Host) -> Mesh:
     upstreams = world.rollout.routes
     before = tuple(_site(world, wave.routes) for wave in world.rollout.waves[:-1])
     common = {path: config.sha for path, config in shared(world, host).items()}
-    return Mesh(world.app, _site(world, upstreams), upstreams, common, before)
+    return Mesh(world.app, _site(world, upstreams), upstreams, _shared(common), before)
 
 
 def _site(world: World, upstreams: Mapping[str, str]) -> Text:
@@ -162,8 +162,9 @@ def _loaded(facts: Facts) -> dict[str, str]:
     return {row[1]: row[0] for row in rows if len(row) == 2}
 
 
-def _shared(facts: Facts) -> dict[str, str]:
-    return {path: digest for path, digest in _loaded(facts).items() if path in (DEFAULT, MAIN)}
+def _shared(digests: Mapping[str, str]) -> str | None:
+    lines = [f"{digests[path]}  {path}" for path in (DEFAULT, MAIN) if path in digests]
+    return sha("\n".join(lines)) if lines else None
 
 
 def _take(want: Mesh, loaded: str | None) -> Iterator[Step]:
