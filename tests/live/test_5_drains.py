@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from conftest import Shop
@@ -176,15 +177,16 @@ def test_drains_need_no_logplex(shop: Shop, tcp: Tcp) -> None:
 
 def test_no_line_is_lost_when_the_first_drain_is_added(shop: Shop, tcp: Tcp) -> None:
     """Then the log takes new rules in; its senders wait for it."""
-    work = steadily(lambda: write(shop, "box-2", 1, 700, "around"))
-    assert until(lambda: len(in_log(shop, "around")) > 10)
+    mark = f"around {uuid4().hex[:6]}"
+    work = steadily(lambda: write(shop, "box-2", 1, 700, mark))
+    assert until(lambda: len(in_log(shop, mark)) > 10)
     add(shop, tcp.url)
     work.join()
-    expected = numbered("around", 1, 700)
-    assert until(lambda: len(in_log(shop, "around")) >= 700)
-    assert in_log(shop, "around") == [f"app[web.1]: {text}" for text in expected]
-    assert until(lambda: tcp.texts("around") != [] and tcp.texts("around")[-1] == expected[-1])
-    assert tcp.texts("around") == expected[-len(tcp.texts("around")) :], "from its beginning, without a gap"
+    expected = numbered(mark, 1, 700)
+    assert until(lambda: len(in_log(shop, mark)) >= 700)
+    assert in_log(shop, mark) == [f"app[web.1]: {text}" for text in expected]
+    assert until(lambda: tcp.texts(mark) != [] and tcp.texts(mark)[-1] == expected[-1])
+    assert tcp.texts(mark) == expected[-len(tcp.texts(mark)) :], "from its beginning, without a gap"
 
 
 def test_a_second_rsyslog_over_tls_and_a_certificate_nobody_vouches_for(shop: Shop, chain: Path) -> None:
