@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from deployer import obstacles, placement, planner, releases, rollback, rollout, slugs, source
+from deployer import certificates, obstacles, placement, planner, releases, rollback, rollout, slugs, source
 from deployer.build.packs import Buildpack, label
 from deployer.build.slug import Build, Slug
 from deployer.facts import Facts
@@ -38,7 +38,8 @@ class Decided:
 def decide(spec: Spec, sight: Sight) -> Decided:
     """The World that the spec asks for, and what differs from it."""
     world = build_world(spec, sight)
-    notes = (*sight.notes, *rollback.notes(spec, world.release))
+    expiring = certificates.notes(world.certificates.items(), certificates.clock(world.now))
+    notes = (*sight.notes, *rollback.notes(spec, world.release), *expiring)
     return Decided(planner.plan(world, PROVIDERS, notes), world)
 
 
@@ -61,7 +62,9 @@ def build_world(spec: Spec, sight: Sight) -> World:
         raise InputError(problems)
     spec, slug, build = _slug(spec, facts)
     release = _release(spec, slug, releases.digests(config, keys.seal), records)
-    settings = releases.seen_platform(app, facts.values())
+    settings, moment = releases.seen_platform(app, facts.values()), now()
+    if unfit := certificates.unfit(spec, domains(spec, settings), certificates.clock(moment)):
+        raise InputError(unfit)
     world = World(
         app=app,
         hosts=sight.hosts,
@@ -75,6 +78,10 @@ def build_world(spec: Spec, sight: Sight) -> World:
         domains=domains(spec, settings),
         allow=spec.fleet.allow,
         platform=settings,
+        tls=spec.fleet.tls,
+        acme_roots=spec.acme_roots,
+        certificates=certificates.own(spec, settings),
+        now=moment,
         keys=keys.text(),
         sealed=releases.seen_keys(app, facts.values()) is not None,
         env=releases.env_file(config, releases.metadata(app, release)),
@@ -187,13 +194,14 @@ def _release(spec: Spec, slug: Slug, config: Mapping[str, str], records: Mapping
         commit=slug.commit,
     )
     before = releases.current(records)
-    wanted = replace(wanted, why=releases.why(wanted, before), who=who(), when=_now())
+    wanted = replace(wanted, why=releases.why(wanted, before), who=who(), when=now())
     if spec.to:
         wanted = rollback.repeated(wanted, rollback.target(spec.to, records))
     return releases.decide(wanted, records)
 
 
-def _now() -> str:
+def now() -> str:
+    """ISO 8601, in UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

@@ -110,6 +110,32 @@ class Health(Value):
     status: int = 200
 
 
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+
+
+class Acme(Value):
+    """Who gives the app its certificates. `ca` is a file with the roots to trust that CA's own server by."""
+
+    email: str | None = None
+    directory: str = LETS_ENCRYPT
+    ca: str | None = None
+
+
+class Tls(Value):
+    """How the app is served over HTTPS. `hsts` is in seconds; None sends no such header."""
+
+    redirect: bool = False
+    hsts: int | None = None
+    acme: Acme | None = None
+
+
+class OwnCertificate(Value):
+    """A local file with a certificate and its chain, and where its private key is."""
+
+    certificate: str
+    key: FromEnv | FromFile | FromCommand
+
+
 def share(part: int | str, whole: int) -> int:
     """A number of dynos as it stands, or "50%" of `whole`, rounded up."""
     return part if isinstance(part, int) else -(-int(part.rstrip("%")) * whole // 100)
@@ -157,6 +183,8 @@ class Fleet(Value):
     stack_updates: str = ""
     dyno_network: str = "10.213.0.0/16"
     allow: tuple[str, ...] = ()
+    tls: Tls = Tls()
+    certificates: tuple[OwnCertificate, ...] = ()
     rollout: Rollout = Rollout()
     health: Health | None = None
 

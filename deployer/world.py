@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from deployer.build.slug import Build
 from deployer.facts import Facts
-from deployer.fleet import Health, Host
+from deployer.fleet import Health, Host, Tls
 from deployer.model import Stage, Text
 from deployer.plan import Capacity
-from deployer.platform import Platform
+from deployer.platform import Certificate, Platform
 from deployer.stacks import Stack
 
 Outcome = Literal["pending", "succeeded", "failed"]
@@ -158,6 +158,13 @@ class World:
     allow: tuple[str, ...] = ()
     platform: Platform = Platform()
     """What commands have put beside the files; `domains` has its share of that already."""
+    tls: Tls = Tls()
+    acme_roots: str = field(default="", repr=False)
+    """PEM of what to trust the ACME CA's own server by, beside the usual roots."""
+    certificates: Mapping[str, Certificate] = field(default_factory=dict)
+    """The user's own, by name: of the files and of commands."""
+    now: str = ""
+    """When it was decided, as ISO 8601: certificates expire."""
     keys: Text | None = None
     sealed: bool = False
     """Whether the keys were there before."""

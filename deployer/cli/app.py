@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from deployer.cli import build, deploy, explain, lab, platform, reading, releases, rollback
+from deployer.cli import build, certs, deploy, explain, lab, platform, reading, releases, rollback
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     deploy.validate,
@@ -33,4 +33,5 @@ for command in COMMANDS:
     app.command()(command)
 app.add_typer(releases.app, name="releases")
 app.add_typer(platform.domains_app, name="domains", help="The names under which the app answers.")
+app.add_typer(certs.app, name="certs", help="The certificates that the app is served with.")
 app.add_typer(lab.app, name="lab", help="A practice fleet on this machine, as root.")

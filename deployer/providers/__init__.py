@@ -1,6 +1,7 @@
 """The ordered registry. Steps of one stage run in this order on a host."""
 
 from deployer.providers.base import Provider
+from deployer.providers.certificates import CertificatesProvider
 from deployer.providers.host import HostProvider
 from deployer.providers.lxc import LxcProvider
 from deployer.providers.nftables import NftablesProvider
@@ -22,5 +23,6 @@ PROVIDERS: tuple[Provider, ...] = (
     RsyslogProvider(),
     NftablesProvider(),
     LxcProvider(),
+    CertificatesProvider(),
     NginxProvider(),
 )

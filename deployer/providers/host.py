@@ -43,6 +43,8 @@ SCRIPTS = {
     "log-tail": "rsyslog.tail.py",
     "log-lost": "rsyslog.lost.py",
     "mesh-take": "nginx.take.sh",
+    "certify": "certificates.certify.py",
+    "certify-order": "certificates.order.py",
     "wall-take": "nftables.take.sh",
 }
 ROLLOUT_SCRIPTS = {"dyno-drain": "lxc.dyno-drain.sh", "dyno-watch": "lxc.dyno-watch.py"}

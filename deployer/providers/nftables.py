@@ -11,7 +11,7 @@ from deployer.facts import Facts, Probe
 from deployer.fleet import Host
 from deployer.model import Guard, Put, Sh, Stage, Step, Text
 from deployer.placement import WEB
-from deployer.providers import parts
+from deployer.providers import parts, tls
 from deployer.providers.base import About, given, plain_cause, render, roles, scale
 from deployer.providers.host import BIN
 from deployer.providers.rsyslog import RELP_PORT
@@ -133,7 +133,7 @@ def _base(world: World, host: Host) -> Table:
         resolvers=[r for r in world.facts[host.name].resolvers if ":" not in r],
         allow=sorted(world.allow),
         private=PRIVATE,
-        relp=RELP_PORT,
+        ports=(RELP_PORT, tls.PORT),
         fleet=sorted({h.mesh for h in world.hosts if h.roles} | {"127.0.0.1"}),
     )
     return Table("deployer", Text(text), {})

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
 from deployer.model import Sh, Stage, Step, Text
 from deployer.placement import WEB
-from deployer.providers import parts
+from deployer.providers import parts, tls
 from deployer.providers.base import About, given, packaged, plain_cause, render, roles, scale
 from deployer.providers.host import BIN
 from deployer.spec import Spec
@@ -36,6 +36,8 @@ class MeshSeen:
     upstreams: Mapping[str, str]
     config: str | None
     loaded: str | None
+    taken: Mapping[str, str] = field(default_factory=dict)
+    """Certificates and what goes with them, as the running nginx took them in: digests by path."""
     waves: int = 0
     """How often it is another one on the way there: dynos that start again leave the routers first."""
 
@@ -45,12 +47,13 @@ class Mesh:
     key: str
     config: Text
     upstreams: Mapping[str, str]
+    taken: Mapping[str, str] = field(default_factory=dict)
     before: tuple[Text, ...] = ()
     """The file in each wave of a rollout but the last."""
 
     def expect(self) -> MeshSeen:
         waves = sum(text.sha != self.config.sha for text in self.before)
-        return MeshSeen(self.key, self.upstreams, self.config.sha, self.config.sha, waves)
+        return MeshSeen(self.key, self.upstreams, self.config.sha, self.config.sha, self.taken, waves)
 
 
 class NginxProvider:
@@ -63,7 +66,7 @@ class NginxProvider:
         said = "have nginx take it in"
         yield parts.File(DROP_IN, Text(packaged("nginx.loaded.conf")), after=reload, say_after=said)
         if world.release:
-            yield _mesh(world)
+            yield _mesh(world, host)
         # After the mesh: a file of ours that keeps nginx from starting is mended first.
         yield parts.Unit("nginx.service", stage=Stage.ROUTE)
 
@@ -81,7 +84,9 @@ class NginxProvider:
         site = SITE.format(app)
         if config := facts.sha(site):
             upstreams = dict(_SERVER.findall(facts.texts.get(site, "")))
-            yield MeshSeen(app, upstreams, config, _loaded(facts, site))
+            loaded = _loaded(facts)
+            taken = tls.still_taken(app, loaded, facts)
+            yield MeshSeen(app, upstreams, config, loaded.get(site), taken)
 
     def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
         if isinstance(want, Mesh):
@@ -92,6 +97,8 @@ class NginxProvider:
 
     def cause(self, world: World, want: Any, have: Any, differs: frozenset[str]) -> str:
         if isinstance(want, Mesh) and have is not None:
+            if differs == {"taken"}:
+                return "the running nginx has other certificates than the files"
             if differs == {"loaded"}:
                 return "the running nginx has not taken the file in"
             if "upstreams" in differs:
@@ -109,20 +116,27 @@ class NginxProvider:
         return About(asks, (SITE.format(key), "nginx.service", LOADED), _MESH, keep, drop)
 
 
-def _mesh(world: World) -> Mesh:
+def _mesh(world: World, host: Host) -> Mesh:
     upstreams = world.rollout.routes
-    before = tuple(_site(world, wave.routes) for wave in world.rollout.waves[:-1])
-    return Mesh(world.app, _site(world, upstreams), upstreams, before)
+    before = tuple(_site(world, host, wave.routes) for wave in world.rollout.waves[:-1])
+    taken = tls.taken(world, host, names(world))
+    return Mesh(world.app, _site(world, host, upstreams), upstreams, taken, before)
 
 
-def _site(world: World, upstreams: Mapping[str, str]) -> Text:
+def _site(world: World, host: Host, upstreams: Mapping[str, str]) -> Text:
+    servers = tls.servers(world, names(world))
     return Text(
         render(
             "nginx.site.conf.j2",
             app=world.app,
             variable=world.app.replace("-", "_"),
             upstreams=sorted(upstreams.items()),
-            names=names(world),
+            servers=servers,
+            tls=world.tls,
+            tls_wanted=any(server.label for server in servers),
+            exchange=tls.PORT if any(server.part for server in servers) else 0,
+            peers=[h.mesh for h in world.with_role("router") if h.name != host.name],
+            old=tls.is_old(world.facts[host.name]),
             maintenance=world.platform.maintenance,
         )
     )
@@ -135,9 +149,10 @@ def names(world: World) -> list[str]:
     return list(world.domains) or [world.app, *addresses]
 
 
-def _loaded(facts: Facts, path: str) -> str | None:
+def _loaded(facts: Facts) -> dict[str, str]:
+    """By path, the digest of what the running nginx has taken in."""
     rows = (line.split(None, 1) for line in facts.texts.get(LOADED, "").splitlines())
-    return next((row[0] for row in rows if len(row) == 2 and row[1] == path), None)
+    return {row[1]: row[0] for row in rows if len(row) == 2}
 
 
 def _take(want: Mesh, loaded: str | None) -> Iterator[Step]:

@@ -6,14 +6,16 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from deployer.app import App
+from deployer.certificates import unfit
 from deployer.fleet import Fleet, FromFile, Host
 from deployer.model import Text, Tree
 from deployer.problems import InputError, Problem, Where
-from deployer.source import buildpacks, config, cross_rules, data, procfile
+from deployer.source import buildpacks, certificates, config, cross_rules, data, procfile
 from deployer.source.files import Inventory, Manifest, inventory, manifest, with_defaults
 from deployer.source.names import is_free
 from deployer.source.needs import missing
@@ -54,7 +56,7 @@ def validate(folder: Path, environment: str | None = None) -> tuple[Problem, ...
         spec, problems = _look(folder, environment)
     except InputError as error:
         return error.problems
-    return _in_order((*problems, *missing(spec)))
+    return _in_order((*problems, *missing(spec), *unfit(spec, spec.fleet.domains, datetime.now(UTC))))
 
 
 def _look(
@@ -70,9 +72,13 @@ def _look(
     fleet = _resolved(inv.fleet, folder)
     given, unread = config.values({} if to else fleet.config, folder, inv.where)
     contents = _declared(app.app) | given
+    own, no_pair = certificates.declared(fleet, folder, inv.where)
+    roots, no_roots = certificates.roots(fleet, folder, inv.where)
     source, left = _tree(folder, fleet) if builds else (Tree(folder, ()), ())
     can_fit = builds and not left
-    packs, unfit = buildpacks.chosen(words or app.app.buildpacks, source, app.where) if can_fit else ((), [])
+    packs, misfits = (
+        buildpacks.chosen(words or app.app.buildpacks, source, app.where) if can_fit else ((), [])
+    )
     defaults = buildpacks.default_types(packs, source)
     app = with_defaults(app, defaults)
     stack = data.stack(app.app.stack).model_copy(update={"updates": fleet.stack_updates})
@@ -87,16 +93,18 @@ def _look(
         buildpacks=packs,
         slug=slug,
         to=to,
+        certificates=own,
+        acme_roots=roots,
         defaults=defaults,
         where=partial(_where, app, inv),
     )
     together = (
         *_environment(folder, environment, app.app),
         *cross_rules.check(app, inv, data.stacks()),
-        *unfit,
+        *misfits,
     )
-    size = config.sizes(contents, inv.where)
-    return spec, _in_order((*app.problems, *inv.problems, *together, *unread, *size, *left))
+    values = (*unread, *no_pair, *no_roots, *config.sizes(contents, inv.where))
+    return spec, _in_order((*app.problems, *inv.problems, *together, *values, *left))
 
 
 def _require(folder: Path, environment: str | None) -> None:
@@ -155,7 +163,8 @@ def _private(fleet: Fleet, folder: Path) -> tuple[Path, ...]:
     """Local files that `fleet.json` names: keys and values, which are no part of the app's source."""
     sources = (source.file for source in fleet.config.values() if isinstance(source, FromFile))
     named_there = (*sources, *(host.key for host in fleet.hosts), fleet.known_hosts)
-    return tuple(folder / os.path.expanduser(path) for path in named_there if path)
+    own = certificates.private(fleet, folder)
+    return (*own, *(folder / os.path.expanduser(path) for path in named_there if path))
 
 
 def _environment(folder: Path, environment: str | None, app: App) -> Iterator[Problem]:

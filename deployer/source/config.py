@@ -27,7 +27,7 @@ def values(config: Mapping[str, Source], folder: Path, at: At) -> tuple[dict[str
     problems: list[Problem] = []
     for name in filter(is_free, config):
         try:
-            found[name] = Text(_value(config[name], folder), secret=True)
+            found[name] = Text(value(config[name], folder), secret=True)
         except InputError as error:
             where = at(f"/config/{escape(name)}")
             problems += (Problem(f"{name}: {p.summary}", where, p.detail, p.hint) for p in error.problems)
@@ -44,7 +44,8 @@ def sizes(config: Mapping[str, Text], at: At) -> tuple[Problem, ...]:
     return (Problem(summary, at("/config"), hint=hint, severity="error" if size > LARGEST else "warning"),)
 
 
-def _value(source: Source, folder: Path) -> str:
+def value(source: Source, folder: Path) -> str:
+    """What a source gives, less one newline at its end. Raises InputError where it gives nothing."""
     if isinstance(source, Literal):
         return source.value
     if isinstance(source, FromEnv):
