@@ -16,7 +16,8 @@ from deployer.providers.base import render
 from deployer.releases import APPS
 from deployer.world import World
 
-DEFAULT = "/etc/nginx/conf.d/deployer.tls.conf"
+DEFAULT = "/etc/nginx/conf.d/deployer_tls.conf"
+"""No app has a name with an underscore."""
 PORT = 20515
 """Where routers ask each other for challenges and for certificates, the latter encrypted."""
 _DOMAIN = re.compile(r"([a-z0-9_-]+\.)+[a-z][a-z0-9-]*")
