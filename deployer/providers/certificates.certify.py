@@ -26,8 +26,8 @@ import time
 from pathlib import Path
 
 DAY, HOUR = 86400, 3600
-PATIENCE = 300
-"""Seconds to wait for a router that comes first; one that ran no longer ago has said all that it has to say."""
+PATIENCE, IDLE = 360, 60
+"""Seconds to wait for a router that comes first: while it asks the CA, and for it to begin with that."""
 MOST_AN_HOUR = 4
 """Failures: Let's Encrypt takes five for each name in an hour."""
 ORDER = "/var/lib/deployer/bin/certify-order"
@@ -134,40 +134,42 @@ def ask(app: App, router: str, domain: str) -> tuple:
 
 
 def gather(app: App, domain: str, mine: dict, dead: set) -> tuple:
-    """The best that any router holds, and for each that answers how long ago it ran."""
-    best, ages = mine, {}
+    """The best that any router holds, and for each that answers whether it is busy and how long ago it ran."""
+    best, seen = mine, {}
     for router in app.routers:
         if router == app.me or router in dead:
             continue
         try:
-            theirs, ages[router] = ask(app, router, domain)
+            theirs, age = ask(app, router, domain)
         except OSError:
             dead.add(router)
             continue
+        seen[router] = (theirs.pop("busy", False), age)
         if theirs and (dates(theirs["pem"])[1], theirs["pem"]) > (dates(best["pem"])[1], best["pem"]):
             best = {**theirs, "failures": [], "said": ""}
         elif theirs and theirs["failures"] and theirs["failures"][-1] > max(best["failures"], default=0):
             best = {**best, "failures": theirs["failures"], "said": theirs["said"]}
-    return best, ages
+    return best, seen
 
 
 def settle(app: App, domain: str, by_timer: bool, dead: set) -> dict:
     """What this router is to hold now, ordered by itself only if those before it do not see to it."""
     began, first = time.monotonic(), list(app.routers)[: app.rank]
     while True:
-        state, ages = gather(app, domain, held(app, domain), dead)
-        leaders = [ages[router] for router in first if router in ages]
+        state, seen = gather(app, domain, held(app, domain), dead)
+        leaders, elapsed = [seen[router] for router in first if router in seen], time.monotonic() - began
         if not is_due(app, state["pem"], DAY * app.rank if leaders else 0):
             return state
         if not leaders or (by_timer and state["pem"]):
             break
-        elapsed = time.monotonic() - began
-        if by_timer or min(leaders) < elapsed + PATIENCE:
+        has_run = any(age < elapsed and not busy for busy, age in leaders)
+        if by_timer or has_run or elapsed > (PATIENCE if any(busy for busy, _ in leaders) else IDLE):
             return state
-        if elapsed > PATIENCE:
-            break
         time.sleep(2)
-    return ordered(app, domain, state) if may_ask(state["failures"], by_timer) else state
+    if not may_ask(state["failures"], by_timer):
+        return state
+    show(app, domain, {**state, "busy": True})
+    return ordered(app, domain, state)
 
 
 def may_ask(failures: list, by_timer: bool) -> bool:

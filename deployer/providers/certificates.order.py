@@ -47,17 +47,16 @@ def account(app: str) -> Path:
 
 def client(app: str, settings: dict, folder: Path) -> subprocess.CompletedProcess:
     """Have acme-tiny go through the order; challenges are for nginx to read."""
-    challenges = SHOWN / app / ".well-known" / "acme-challenge"
+    challenges, key = SHOWN / app / ".well-known" / "acme-challenge", account(app)
+    os.umask(0o022)
     challenges.mkdir(parents=True, exist_ok=True)
-    challenges.chmod(0o755)
     usual = USUAL_ROOTS.read_text() if USUAL_ROOTS.exists() else ""
     (folder / "roots.pem").write_text(usual + settings["roots"])
     contact = ("--contact", f"mailto:{settings['email']}") if settings["email"] else ()
-    argv = ("acme-tiny", "--quiet", "--disable-check", "--account-key", str(account(app)))
+    argv = ("acme-tiny", "--quiet", "--disable-check", "--account-key", str(key))
     order = ("--csr", str(folder / "csr.pem"), "--acme-dir", str(challenges))
     where = ("--directory-url", settings["directory"], *contact)
     environment = {**os.environ, "SSL_CERT_FILE": str(folder / "roots.pem")}
-    os.umask(0o022)
     return subprocess.run(
         (*argv, *order, *where), capture_output=True, text=True, env=environment, timeout=PATIENCE
     )
