@@ -3,9 +3,9 @@
 
 usage:  certify APP [--timer]       with --timer it asks the CA less and less often while that refuses
 reads:  acme.json and keys.json of the app; RENEW_DAYS in the environment is a threshold in place of the usual one
-result: …/certificates/automatic/DOMAIN.pem (chain and key), .conf (has nginx serve it), .json (how it went); for the
+result: certificates/automatic/DOMAIN.pem (chain and key), .conf (has nginx serve it), .json (how it went), and for the
         other routers /run/deployer/acme/APP/certificates/DOMAIN, encrypted
-exit:   0, also where the CA refuses: that is written down; 2 wrong usage; 50 nginx refused a certificate; 51 this host failed
+exit:   0, also where the CA refuses: that is written down; 2 wrong usage; 50 nginx refused one; 51 this host failed
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ ORDER = "/var/lib/deployer/bin/certify-order"
 
 
 def run(*argv: str, stdin: bytes = b"", **more: object) -> bytes:
-    """Standard output of a command that must work."""
     return subprocess.run(argv, input=stdin, stdout=subprocess.PIPE, check=True, **more).stdout
 
 
@@ -57,7 +56,7 @@ class App:
         self.name, self.seal = name, json.loads((home / "keys.json").read_text())["seal"]
         self.me, self.routers, self.port = settings["self"], settings["routers"], settings["port"]
         self.directory, self.domains = settings["directory"], settings["domains"]
-        self.made = home / "certificates" / "automatic"
+        self.made = home / "certificates/automatic"
         self.shown = Path("/run/deployer/acme") / name
         self.rank = list(self.routers).index(self.me)
 
@@ -82,8 +81,7 @@ def dates(pem: str) -> tuple:
 
 def is_due(app: App, pem: str, later: int = 0) -> bool:
     """Whether to renew: 30 days before the end, or a third of its life; `later` is in seconds."""
-    begins, ends = dates(pem)
-    days = os.environ.get("RENEW_DAYS")
+    (begins, ends), days = dates(pem), os.environ.get("RENEW_DAYS")
     margin = int(days) * DAY if days else min(30 * DAY, (ends - begins) / 3)
     return ends - time.time() < margin - later
 
@@ -99,21 +97,20 @@ def cipher(app: App, content: bytes, *way: str) -> bytes:
     os.write(feed, derived(app, "cipher") + b"\n")
     os.close(feed)
     argv = ("openssl", "enc", *way, "-aes-256-ctr", "-pbkdf2", "-iter", "1", "-pass", f"fd:{secret}")
-    try:
-        return run(*argv, stdin=content, pass_fds=(secret,))
-    finally:
-        os.close(secret)
+    opened = run(*argv, stdin=content, pass_fds=(secret,))
+    os.close(secret)
+    return opened
 
 
 def mac(app: App, domain: str, closed: bytes) -> str:
-    return hmac.new(derived(app, "mac"), domain.encode() + b"\n" + closed, hashlib.sha256).hexdigest()
+    return hmac.new(derived(app, "mac"), f"{domain}\n".encode() + closed, hashlib.sha256).hexdigest()
 
 
 def show(app: App, domain: str, state: dict) -> None:
     """What is held, for routers that know the seal; its age tells them when this one ran last."""
     closed = cipher(app, json.dumps(state).encode())
-    sealed = mac(app, domain, closed).encode() + b"\n" + base64.b64encode(closed)
-    write(app.shown / "certificates" / domain, sealed, 0o644)
+    seal = mac(app, domain, closed).encode()
+    write(app.shown / "certificates" / domain, seal + b"\n" + base64.b64encode(closed), 0o644)
 
 
 def ask(app: App, router: str, domain: str) -> tuple:
@@ -203,14 +200,15 @@ def keep(app: App, domain: str, state: dict) -> bool:
     return bool(changed)
 
 
-def take(app: App, domain: str) -> None:
-    """Have nginx serve it; what it refuses is taken away again, so that it starts at the next boot."""
+def take(app: App, domains: list) -> None:
+    """Have nginx serve them; what it refuses is taken away again, so that it starts at the next boot."""
+    if not domains:
+        return
     checked = subprocess.run(("nginx", "-t", "-q"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if checked.returncode:
-        app.file(domain, "conf").unlink()
-        print(
-            f" !     nginx refuses the certificate of {domain}:\n{checked.stdout.decode()}", file=sys.stderr
-        )
+        for domain in domains:
+            app.file(domain, "conf").unlink()
+        print(f" !     nginx refuses {', '.join(domains)}:\n{checked.stdout.decode()}", file=sys.stderr)
         sys.exit(50)
     run("systemctl", "reload-or-restart", "nginx")
 
@@ -230,16 +228,15 @@ def tell(domain: str, state: dict, changed: bool) -> None:
 def certify(name: str, *flags: str) -> None:
     """One run at a time for each app."""
     os.umask(0o022)
-    app, dead = App(name), set()
+    app, dead, changed = App(name), set(), []
     app.shown.mkdir(parents=True, exist_ok=True)
     with open(app.shown / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for domain in app.domains:
             state = settle(app, domain, bool(flags), dead)
-            changed = keep(app, domain, state)
-            if changed:
-                take(app, domain)
-            tell(domain, state, changed)
+            changed += [domain] if keep(app, domain, state) else []
+            tell(domain, state, domain in changed)
+        take(app, changed)
 
 
 if __name__ == "__main__":

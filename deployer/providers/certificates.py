@@ -132,7 +132,7 @@ class CertificatesProvider:
             case None, AutomaticSeen():
                 return list(_forget(have))
             case None, parts.UnitSeen():
-                return [_stop(have.key.removeprefix("unit:"))]
+                return list(_stop(have.key.removeprefix("unit:")))
             case None, _ if not have.key.startswith(f"file:{APPS}/"):
                 return ()  # apps share the rest
         return parts.converge(want, have, differs)
@@ -242,5 +242,8 @@ def _forget(have: AutomaticSeen) -> Iterator[Step]:
         yield parts.remove(tls.automatic(have.app, domain, kind), Stage.RETIRE)
 
 
-def _stop(timer: str) -> Step:
-    return parts.systemctl("disable", "--now", timer, stage=Stage.RETIRE, say=f"stop {timer}")
+def _stop(timer: str) -> Iterator[Step]:
+    app = timer.partition("@")[2].removesuffix(".timer")
+    yield parts.systemctl("disable", "--now", timer, stage=Stage.RETIRE, say=f"stop {timer}")
+    for folder in (f"{APPS}/{app}/certificates/automatic", f"/run/deployer/acme/{app}"):
+        yield parts.remove(folder, Stage.RETIRE)

@@ -98,7 +98,7 @@ class NginxProvider:
     def cause(self, world: World, want: Any, have: Any, differs: frozenset[str]) -> str:
         if isinstance(want, Mesh) and have is not None:
             if differs == {"taken"}:
-                return "the running nginx has other certificates than the files"
+                return "other certificates to take in"
             if differs == {"loaded"}:
                 return "the running nginx has not taken the file in"
             if "upstreams" in differs:

@@ -12,7 +12,19 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 from deployer.app import Addon, App, Scale, Var
-from deployer.fleet import Fleet, FromCommand, FromEnv, FromFile, Health, Host, Rollout, Size
+from deployer.fleet import (
+    Acme,
+    Fleet,
+    FromCommand,
+    FromEnv,
+    FromFile,
+    Health,
+    Host,
+    OwnCertificate,
+    Rollout,
+    Size,
+    Tls,
+)
 from deployer.source import data, schema
 from deployer.source.text import parse
 from deployer.stacks import Stack, named
@@ -29,6 +41,10 @@ MODELS: dict[tuple[str, str], tuple[type[BaseModel], ...]] = {
     ("fleet", "size"): (Size,),
     ("fleet", "rollout"): (Rollout,),
     ("fleet", "health"): (Health,),
+    ("fleet", "tls"): (Tls,),
+    ("fleet", "acme"): (Acme,),
+    ("fleet", "certificate"): (OwnCertificate,),
+    ("fleet", "private_key"): (FromEnv, FromFile, FromCommand),
     ("fleet", "source"): (FromEnv, FromFile, FromCommand),
     ("stack", ""): (Stack,),
 }
