@@ -89,6 +89,7 @@ def build_world(spec: Spec, sight: Sight) -> World:
         build=build,
         tasks=_tasks(spec, release, records),
         health=spec.fleet.health,
+        metrics=spec.fleet.metrics,
         lost=sight.lost,
     )
     return rollout.rolled(world, spec.fleet.rollout)
@@ -233,6 +234,7 @@ def gone(sight: Sight, spec: Spec) -> World:
         base=0,
         network=spec.fleet.dyno_network,
         allow=spec.fleet.allow,
+        metrics=spec.fleet.metrics,
         lost=sight.lost,
     )
     return rollout.rolled(world, spec.fleet.rollout.model_copy(update={"floor": None}))

@@ -136,6 +136,13 @@ class OwnCertificate(Value):
     key: FromEnv | FromFile | FromCommand
 
 
+class Metrics(Value):
+    """What is told of an app's dynos and host: `dynos` in its log, counters to the networks of `allow`."""
+
+    dynos: bool = False
+    allow: tuple[str, ...] = ()
+
+
 def share(part: int | str, whole: int) -> int:
     """A number of dynos as it stands, or "50%" of `whole`, rounded up."""
     return part if isinstance(part, int) else -(-int(part.rstrip("%")) * whole // 100)
@@ -187,6 +194,7 @@ class Fleet(Value):
     certificates: tuple[OwnCertificate, ...] = ()
     rollout: Rollout = Rollout()
     health: Health | None = None
+    metrics: Metrics = Metrics()
 
     @field_validator("hosts")
     @classmethod

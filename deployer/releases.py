@@ -85,10 +85,15 @@ def read_env(text: str) -> dict[str, str]:
     return dict(word.partition("=")[::2] for word in words[1::2])
 
 
+def app_id(app: str) -> str:
+    """An app's UUID, the same wherever somebody asks."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, app))
+
+
 def metadata(app: str, release: Release) -> dict[str, str]:
     """What each dyno of a release is told about it (Heroku contract 3.3)."""
     return {
-        "HEROKU_APP_ID": str(uuid.uuid5(uuid.NAMESPACE_DNS, app)),
+        "HEROKU_APP_ID": app_id(app),
         "HEROKU_APP_NAME": app,
         "HEROKU_BUILD_COMMIT": release.commit,
         "HEROKU_RELEASE_CREATED_AT": release.when.replace("+00:00", "Z"),

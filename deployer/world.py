@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from deployer.build.slug import Build
 from deployer.facts import Facts
-from deployer.fleet import Health, Host, Tls
+from deployer.fleet import Health, Host, Metrics, Tls
 from deployer.model import Stage, Text
 from deployer.plan import Capacity
 from deployer.platform import Certificate, Platform
@@ -176,6 +176,7 @@ class World:
     """What the release that is not live yet still has to run."""
     rollout: Rollout = Rollout()
     health: Health | None = None
+    metrics: Metrics = Metrics()
     standing: frozenset[str] = frozenset()
     """Keys of dynos that stay just as they are, whatever is known of their release."""
     lost: frozenset[str] = frozenset()

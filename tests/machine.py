@@ -265,6 +265,9 @@ class Machine:
         elif name in ("deployer.log.service", "deployer.logplex.service"):
             kind = name.split(".")[1]
             self.note(kind, [f"/etc/deployer/rsyslog/{kind}.conf"])
+        elif name == "deployer.meter.service":
+            paths = [*self.matching(self.files, frozenset({"/var/lib/deployer/meter/*.py"})), UNITS + name]
+            self.write("/run/deployer/meter.loaded", sha("".join(map(self.text, paths))) + "  -\n")
         elif name.startswith("deployer.dyno@"):
             self.start_dyno(name.removeprefix("deployer.dyno@").removesuffix(".service"))
 

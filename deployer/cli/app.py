@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from deployer.cli import build, certs, deploy, explain, lab, platform, reading, releases, rollback
+from deployer.cli import build, certs, deploy, explain, lab, platform, reading, releases, rollback, run
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     deploy.validate,
@@ -19,6 +19,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     deploy.unlock,
     reading.ps,
     reading.logs,
+    run.run,
     platform.maintenance,
 )
 app = typer.Typer(

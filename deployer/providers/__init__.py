@@ -4,6 +4,7 @@ from deployer.providers.base import Provider
 from deployer.providers.certificates import CertificatesProvider
 from deployer.providers.host import HostProvider
 from deployer.providers.lxc import LxcProvider
+from deployer.providers.meter import MeterProvider
 from deployer.providers.nftables import NftablesProvider
 from deployer.providers.nginx import NginxProvider
 from deployer.providers.platform import PlatformProvider
@@ -22,6 +23,7 @@ PROVIDERS: tuple[Provider, ...] = (
     TaskProvider(),
     RsyslogProvider(),
     NftablesProvider(),
+    MeterProvider(),
     LxcProvider(),
     CertificatesProvider(),
     NginxProvider(),

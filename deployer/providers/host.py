@@ -31,6 +31,7 @@ SCRIPTS = {
     "dyno-init": "lxc.dyno-init.sh",
     "dyno-isolate": "lxc.dyno-isolate.sh",
     "dyno-once": "lxc.dyno-once.py",
+    "dyno-attach": "lxc.dyno-attach.py",
     "stack-make": "stack.make.py",
     "stack-sources": "stack.sources.py",
     "slug-build": "slug.build.py",

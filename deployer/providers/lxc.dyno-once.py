@@ -5,9 +5,11 @@ usage:  dyno-once [SPEC]    without SPEC it is read from standard input, and the
 SPEC:   {"name": "hello.run.4711" (app, type, number), "base": first uid, "lower": [folder…], "address",
         "memory": MB, "pids", "command": a list is run as it is, a string as a process of the app is, after
         its profile scripts}; optional: "env": {…}, "env_file": config vars, "timeout": s,
-        "binds": [{"source", "target", "readonly"}…], "log": for the logplex, "all", "events" or "none"
+        "binds": [{"source", "target", "readonly"}…], "log": for the logplex, "all", "events" or "none",
+        "attached": somebody is at the other end, who may go; "tty": that end is a terminal
 exit:   the command's status; 124 its time was up; 125 it could not be started; 137 killed (out of memory)
-When dyno-once ends, whatever ended it, the dyno is stopped.
+When dyno-once ends, whatever ended it, the dyno is stopped. Only an attached one outlives its client: it gets
+SIGHUP, and goes on if that does not end it (Heroku contract 3.11).
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -32,6 +35,18 @@ PROPERTIES = {
 }  # fmt: skip
 DYNO_RUN = ("unshare", "--mount", "--propagation", "slave", f"{BIN}/dyno-run")
 LOGGER = ("logger", "-u", "/run/deployer/log", "--socket-errors=off", "-p", "local7.info", "-S", "10000")
+
+HANG_UP = """
+. "$0/dyno.sh"
+find_cgroup "$(systemctl show -P ControlGroup "deployer.once.$KEY")"
+for _ in 1 2 3; do
+    say "Client connection closed. Sending SIGHUP to all processes"
+    signal HUP && sleep 5 && signal 0 || exit 0
+done
+say "Error R16 (Detached) -> An attached process is not responding to SIGHUP after its external connection was closed."
+"""
+CLOSED = threading.Event()
+"""The client of an attached dyno has gone."""
 
 
 def stopped(number: int, frame: object) -> None:
@@ -93,6 +108,30 @@ def write(home: Path, spec: dict) -> None:
         (home / name).write_text(text)
 
 
+def hang_up(settings: dict) -> None:
+    """Once nobody is at the other end any more, tell all processes of the dyno so."""
+    CLOSED.wait()
+    subprocess.run(("sh", "-c", HANG_UP, BIN), env={**os.environ, **settings}, stdin=subprocess.DEVNULL)
+
+
+def see_the_end(fd: int) -> None:
+    """A client that leaves closes its end, whether or not anything is written to it."""
+    link = select.poll()
+    link.register(fd, 0)
+    link.poll()
+    CLOSED.set()
+
+
+def copy(data: bytes, sinks: list) -> None:
+    """What nobody takes any more is let go."""
+    for sink in list(sinks):
+        try:
+            sink.write(data)
+        except OSError:
+            CLOSED.set()
+            sinks.remove(sink)
+
+
 def relay(sources: dict, deadline: float) -> None:
     """Copy what comes from each source to its sinks, until all have ended."""
     while sources:
@@ -101,10 +140,26 @@ def relay(sources: dict, deadline: float) -> None:
             raise TimeoutError
         for source in ready:
             data = os.read(source, 1 << 16)
-            for sink in sources[source] if data else ():
-                sink.write(data)
+            copy(data, sources[source])
             if not data:
                 del sources[source]
+
+
+def on_a_terminal(argv: list) -> int:
+    """The dyno has the terminal itself; what that says to its foreground is for the dyno to hear."""
+    status = subprocess.Popen(argv, start_new_session=True).wait()
+    return status if status >= 0 else 128 - status
+
+
+def attend(home: Path, spec: dict) -> None:
+    """From here on a client may go without ending the dyno."""
+    signal.signal(signal.SIGHUP, lambda number, frame: CLOSED.set())
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    lines = (home / "dyno.env").read_text().splitlines()
+    settings = dict(line.split("=", 1) for line in lines)
+    threading.Thread(target=hang_up, args=(settings,), daemon=True).start()
+    if not spec.get("tty"):
+        threading.Thread(target=see_the_end, args=(sys.stdout.fileno(),), daemon=True).start()
 
 
 def supervise(argv: list, spec: dict, standard_input: int) -> int:
@@ -130,6 +185,8 @@ def supervise(argv: list, spec: dict, standard_input: int) -> int:
 def main(*arguments: str) -> int:
     """Prepare, run, and stop what is left."""
     spec = json.loads(Path(arguments[0]).read_text() if arguments else sys.stdin.read())
+    if spec.get("attached"):
+        os.unlink(arguments[0])
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, stopped)
     unit, home = f"deployer.once.{spec['name']}", HOME / spec["name"]
@@ -146,6 +203,10 @@ def main(*arguments: str) -> int:
     argv = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", f"--unit={unit}", *options, *DYNO_RUN]
     try:
         write(home, spec)
+        if spec.get("attached"):
+            attend(home, spec)
+        if spec.get("tty"):
+            return on_a_terminal(argv)
         return supervise(argv, spec, 0 if arguments else subprocess.DEVNULL)
     except TimeoutError:
         return TIMED_OUT

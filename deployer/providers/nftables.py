@@ -14,6 +14,7 @@ from deployer.placement import WEB
 from deployer.providers import parts, tls
 from deployer.providers.base import About, given, plain_cause, render, roles, scale
 from deployer.providers.host import BIN
+from deployer.providers.meter import METER_PORT
 from deployer.providers.rsyslog import RELP_PORT
 from deployer.spec import Spec
 from deployer.world import World
@@ -115,7 +116,7 @@ class NftablesProvider:
             return parts.about(spec, host, key, "Every host has walls around its dynos, from boot on.")
         places = (f"{FOLDER}/{key}.nft", f"table ip {key} (nft)", f"{MARKS}/{key}")
         if key == "deployer":
-            asks = (*given(spec, "allow", "dyno_network"), roles(spec, host))
+            asks = (*given(spec, "allow", "dyno_network", "metrics"), roles(spec, host))
             return About(asks, places, _WALL, drop=f"take all roles from {host.name}, in fleet.json")
         asks = (*scale(spec, WEB), *(roles(spec, other) for other in spec.fleet.with_role("router")))
         return About(asks, places, _LEADS, drop=f"set the quantity of {WEB} to 0")
@@ -134,6 +135,8 @@ def _base(world: World, host: Host) -> Table:
         allow=sorted(world.allow),
         private=PRIVATE,
         ports=(RELP_PORT, tls.PORT),
+        meter=METER_PORT,
+        readers=sorted(world.metrics.allow),
         fleet=sorted({h.mesh for h in world.hosts if h.roles} | {"127.0.0.1"}),
     )
     return Table("deployer", Text(text), {})

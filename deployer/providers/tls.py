@@ -18,7 +18,7 @@ from deployer.world import World
 
 DEFAULT = "/etc/nginx/conf.d/deployer_tls.conf"
 """No app has a name with an underscore."""
-PORT = 20515
+PORT = 20517
 """Where routers ask each other for challenges and for certificates, the latter encrypted."""
 _DOMAIN = re.compile(r"([a-z0-9_-]+\.)+[a-z][a-z0-9-]*")
 

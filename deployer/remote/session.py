@@ -21,8 +21,8 @@ def log_lines(
     for host in hosts:
         sudo = "" if host.user == "root" else "sudo -n "
         try:
-            with _connection(host, keys_file) as connection:
-                connection.run(
+            with connection(host, keys_file) as link:
+                link.run(
                     sudo + shlex.join((TAIL, *argv)), out_stream=_Lines(on_line), warn=True, in_stream=False
                 )
             return
@@ -31,20 +31,21 @@ def log_lines(
     raise UnreachableError(problems)
 
 
-def _connection(host: Host, keys_file: str | None) -> Any:
+def connection(host: Host, keys_file: str | None) -> Any:
+    """fabric's, opened. Raises OSError."""
     from fabric import Connection
     from paramiko import RejectPolicy
 
     from deployer.remote.known import known_hosts
 
     connect = {"key_filename": host.key} if host.key else {}
-    connection = Connection(
+    link = Connection(
         host.address, user=host.user, port=host.port, connect_timeout=10, connect_kwargs=connect
     )
-    connection.client.load_host_keys(str(known_hosts(keys_file)))
-    connection.client.set_missing_host_key_policy(RejectPolicy())
-    connection.open()
-    return connection
+    link.client.load_host_keys(str(known_hosts(keys_file)))
+    link.client.set_missing_host_key_policy(RejectPolicy())
+    link.open()
+    return link
 
 
 def _lost(host: Host, error: OSError) -> Problem:

@@ -104,10 +104,11 @@ def _domains(domains: list[str | None], at: At) -> Iterator[Problem]:
 
 
 def _networks(data: dict[str, Any], hosts: tuple[PlacedHost, ...], at: At) -> Iterator[Problem]:
-    for index, text in enumerate(data.get("allow", [])):
+    lists = {"/allow": data.get("allow", []), "/metrics/allow": data.get("metrics", {}).get("allow", [])}
+    for pointer, index, text in ((p, i, text) for p, texts in lists.items() for i, text in enumerate(texts)):
         if text is not None and _network(text) is None:
             hint = "Write an address or a network, such as 10.0.3.0/24."
-            yield Problem(f"{text!r} is no network", at(f"/allow/{index}"), hint=hint)
+            yield Problem(f"{text!r} is no network", at(f"{pointer}/{index}"), hint=hint)
     inside = _network(data.get("dyno_network", "10.213.0.0/16"))
     if inside is None or inside.version != 4 or not inside.is_private or inside.prefixlen > 24:
         hint = "Write a private IPv4 network of at least 256 addresses, such as 10.213.0.0/16."

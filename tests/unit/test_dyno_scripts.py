@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import ipaddress
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import jinja2
 import pytest
@@ -605,3 +607,63 @@ def test_watch_of_a_dyno_that_is_down(fleet: Fleet, capsys: pytest.CaptureFixtur
 def test_crash_record_tells_the_status(dyno: Dyno) -> None:
     dyno.ended(1, status=3)
     assert json.loads(dyno.crashes.read_text())["status"] == 3
+
+
+@pytest.fixture(scope="module")
+def attached() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("dyno_attach", PROVIDERS / "lxc.dyno-attach.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["worker"], "python work.py"),
+        (["worker", "--once"], "python work.py --once"),
+        (["worker --once"], "python work.py --once"),
+        (["echo $DYNO | cat"], "echo $DYNO | cat"),
+        (["echo", "it's $A"], "echo 'it'\"'\"'s $A'"),
+    ],
+)
+def test_a_process_type_stands_for_its_command(attached: ModuleType, words: list[str], shown: str) -> None:
+    assert attached.command(words, {"worker": "python work.py"}, False) == shown
+
+
+def test_a_terminal_is_the_dynos_own(attached: ModuleType) -> None:
+    line = attached.command(["bash"], {}, True)
+    assert subprocess.check_output(["sh", "-c", line.replace("exec ", "echo ", 1)], text=True) == (
+        "script -qefc bash /dev/null\n"
+    )
+
+
+def test_the_highest_release_that_is_here_runs(
+    attached: ModuleType, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(attached, "HOME", tmp_path)
+    assert attached.current("shop") == {}
+    for n, outcome, slug in (
+        (1, "succeeded", "a"),
+        (2, "succeeded", "b"),
+        (3, "failed", "a"),
+        (4, "succeeded", "c"),
+    ):
+        folder = tmp_path / f"apps/shop/releases/v{n}"
+        folder.mkdir(parents=True)
+        (folder / "release.json").write_text(json.dumps({"number": n, "outcome": outcome, "slug": slug}))
+    for slug in "ab":
+        (tmp_path / "apps/shop/slugs" / slug).mkdir(parents=True)
+    assert attached.current("shop")["number"] == 2
+
+
+def test_no_two_one_offs_have_one_address(attached: ModuleType, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(attached, "RUN", tmp_path)
+    monkeypatch.setattr(attached, "AT_ONCE", 3)
+    net = ipaddress.ip_network("10.213.0.0/16")
+    assert {attached.address(net) for _ in range(3)} == {f"10.213.255.{n}" for n in (252, 251, 250)}
+    with pytest.raises(SystemExit) as full:
+        attached.address(net)
+    assert full.value.code == attached.NO_ROOM

@@ -20,6 +20,7 @@ from deployer.fleet import (
     FromFile,
     Health,
     Host,
+    Metrics,
     OwnCertificate,
     Rollout,
     Size,
@@ -45,6 +46,7 @@ MODELS: dict[tuple[str, str], tuple[type[BaseModel], ...]] = {
     ("fleet", "acme"): (Acme,),
     ("fleet", "certificate"): (OwnCertificate,),
     ("fleet", "private_key"): (FromEnv, FromFile, FromCommand),
+    ("fleet", "metrics"): (Metrics,),
     ("fleet", "source"): (FromEnv, FromFile, FromCommand),
     ("stack", ""): (Stack,),
 }

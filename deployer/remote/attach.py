@@ -1,0 +1,59 @@
+"""A one-off dyno on one host, with the caller's terminal or pipes. Never together with a fleet run."""
+
+from __future__ import annotations
+
+import random
+import shlex
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from deployer.fleet import Host, Size
+from deployer.problems import DeployerError, Problem, UnreachableError, Where
+from deployer.remote.session import connection
+
+ATTACH = "/var/lib/deployer/bin/dyno-attach"
+NO_RELEASE, NO_ROOM, NOT_THERE = 66, 75, 127
+_WHY = {
+    NO_RELEASE: "has no release of it",
+    NO_ROOM: "has no room for it",
+    NOT_THERE: "has not been deployed to by this version",
+}
+
+
+def attach(hosts: Iterable[Host], keys_file: str | None, app: str, size: Size, words: Iterable[str]) -> int:
+    """Run a command on the first host that takes it; its exit status.
+
+    Raises UnreachableError where no host answers, DeployerError where none has a release or the memory.
+    """
+    is_tty = sys.stdin.isatty() and sys.stdout.isatty()
+    argv = (ATTACH, app, str(size.memory), str(size.pids), *(("tty",) if is_tty else ()), "--", *words)
+    problems = []
+    for host in random.sample(list(hosts), len(list(hosts))):
+        try:
+            status = _run(host, keys_file, argv, is_tty)
+        except OSError as error:
+            problems.append(Problem(f"{host.name} cannot be reached", _at(host), str(error)))
+            continue
+        if status not in _WHY:
+            return status
+        problems.append(Problem(f"{host.name} {_WHY[status]}", _at(host)))
+    raise _nowhere(problems)
+
+
+def _run(host: Host, keys_file: str | None, argv: tuple[str, ...], is_tty: bool) -> int:
+    sudo = "" if host.user == "root" else "sudo -n "
+    with connection(host, keys_file) as link:
+        ended: Any = link.run(sudo + shlex.join(argv), pty=is_tty, warn=True, hide=False)
+    return int(ended.exited)
+
+
+def _at(host: Host) -> Where:
+    return Where(f"{host.name}/{host.address}")
+
+
+def _nowhere(problems: list[Problem]) -> DeployerError:
+    if all(problem.detail for problem in problems):
+        return UnreachableError(problems)
+    hint = "release the app first (deploy apply), choose a smaller --size, or scale something down"
+    return DeployerError((*problems, Problem("no host can run it", hint=hint)))
