@@ -58,13 +58,12 @@ def build_world(spec: Spec, sight: Sight) -> World:
     config = {**spec.config, **{n: Text(keys.generated[n], secret=True) for n in spec.generated}}
     if lacking := source.missing(spec, platform=tuple(config)):
         raise InputError(lacking)
-    if problems := obstacles.found(sight.hosts, facts):
+    settings = releases.seen_platform(app, facts.values())
+    unfit = certificates.unfit(spec, domains(spec, settings), certificates.clock(now()))
+    if problems := (*obstacles.found(sight.hosts, facts), *unfit):
         raise InputError(problems)
     spec, slug, build = _slug(spec, facts)
     release = _release(spec, slug, releases.digests(config, keys.seal), records)
-    settings, moment = releases.seen_platform(app, facts.values()), now()
-    if unfit := certificates.unfit(spec, domains(spec, settings), certificates.clock(moment)):
-        raise InputError(unfit)
     world = World(
         app=app,
         hosts=sight.hosts,
@@ -78,10 +77,6 @@ def build_world(spec: Spec, sight: Sight) -> World:
         domains=domains(spec, settings),
         allow=spec.fleet.allow,
         platform=settings,
-        tls=spec.fleet.tls,
-        acme_roots=spec.acme_roots,
-        certificates=certificates.own(spec, settings),
-        now=moment,
         keys=keys.text(),
         sealed=releases.seen_keys(app, facts.values()) is not None,
         env=releases.env_file(config, releases.metadata(app, release)),
@@ -92,7 +87,13 @@ def build_world(spec: Spec, sight: Sight) -> World:
         metrics=spec.fleet.metrics,
         lost=sight.lost,
     )
-    return rollout.rolled(world, spec.fleet.rollout)
+    return rollout.rolled(secured(world, spec), spec.fleet.rollout)
+
+
+def secured(world: World, spec: Spec) -> World:
+    """With what it takes to serve the app over TLS."""
+    own = certificates.own(spec, world.platform)
+    return replace(world, tls=spec.fleet.tls, acme_roots=spec.acme_roots, certificates=own, now=now())
 
 
 def _keys(spec: Spec, facts: Mapping[str, Facts]) -> Keys:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from deployer import certificates, decision, placement, planner, platform, releases, rollout
-from deployer.decision import Decided, domains
+from deployer import placement, planner, platform, releases, rollout
+from deployer.decision import Decided, domains, secured
 from deployer.platform import Edit
 from deployer.problems import InputError, Problem
 from deployer.providers import PROVIDERS
@@ -41,14 +41,10 @@ def _standing(spec: Spec, sight: Sight, edit: Edit) -> World:
         domains=domains(spec, settings),
         allow=spec.fleet.allow,
         platform=settings,
-        tls=spec.fleet.tls,
-        acme_roots=spec.acme_roots,
-        certificates=certificates.own(spec, settings),
-        now=decision.now(),
         keys=keys.text(),
         sealed=True,
         health=spec.fleet.health,
         standing=frozenset(seat.key for seat in seats),
         lost=sight.lost,
     )
-    return rollout.rolled(world, spec.fleet.rollout)
+    return rollout.rolled(secured(world, spec), spec.fleet.rollout)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from deployer.app import App
-from deployer.certificates import unfit
+from deployer.certificates import unfit as objections
 from deployer.fleet import Fleet, FromFile, Host
 from deployer.model import Text, Tree
 from deployer.problems import InputError, Problem, Where
@@ -44,7 +44,7 @@ def load(
     Services and required config vars that nothing gives are not among them: the hosts may have them.
     Ask `missing` after a look at these.
     """
-    spec, problems = _look(folder, environment, packs, slug, builds and not (slug or to), to)
+    spec, problems = _certified(*_look(folder, environment, packs, slug, builds and not (slug or to), to))
     if any(problem.severity == "error" for problem in problems):
         raise InputError(problems)
     return replace(spec, warnings=problems)
@@ -53,10 +53,11 @@ def load(
 def validate(folder: Path, environment: str | None = None) -> tuple[Problem, ...]:
     """Everything that is wrong or odd with the files in `folder`, what nothing gives included."""
     try:
-        spec, problems = _look(folder, environment)
+        spec, problems = _certified(*_look(folder, environment))
     except InputError as error:
         return error.problems
-    return _in_order((*problems, *missing(spec), *unfit(spec, spec.fleet.domains, datetime.now(UTC))))
+    bad = objections(spec, spec.fleet.domains, datetime.now(UTC))
+    return _in_order((*problems, *missing(spec), *bad))
 
 
 def _look(
@@ -72,13 +73,9 @@ def _look(
     fleet = _resolved(inv.fleet, folder)
     given, unread = config.values({} if to else fleet.config, folder, inv.where)
     contents = _declared(app.app) | given
-    own, no_pair = certificates.declared(fleet, folder, inv.where)
-    roots, no_roots = certificates.roots(fleet, folder, inv.where)
     source, left = _tree(folder, fleet) if builds else (Tree(folder, ()), ())
     can_fit = builds and not left
-    packs, misfits = (
-        buildpacks.chosen(words or app.app.buildpacks, source, app.where) if can_fit else ((), [])
-    )
+    packs, unfit = buildpacks.chosen(words or app.app.buildpacks, source, app.where) if can_fit else ((), [])
     defaults = buildpacks.default_types(packs, source)
     app = with_defaults(app, defaults)
     stack = data.stack(app.app.stack).model_copy(update={"updates": fleet.stack_updates})
@@ -93,18 +90,22 @@ def _look(
         buildpacks=packs,
         slug=slug,
         to=to,
-        certificates=own,
-        acme_roots=roots,
         defaults=defaults,
         where=partial(_where, app, inv),
     )
     together = (
         *_environment(folder, environment, app.app),
         *cross_rules.check(app, inv, data.stacks()),
-        *misfits,
+        *unfit,
     )
-    values = (*unread, *no_pair, *no_roots, *config.sizes(contents, inv.where))
-    return spec, _in_order((*app.problems, *inv.problems, *together, *values, *left))
+    size = config.sizes(contents, inv.where)
+    return spec, _in_order((*app.problems, *inv.problems, *together, *unread, *size, *left))
+
+
+def _certified(spec: Spec, problems: tuple[Problem, ...]) -> tuple[Spec, tuple[Problem, ...]]:
+    """With the certificates that fleet.json names."""
+    own, roots, unread = certificates.declared(spec.fleet, spec.folder, partial(spec.where, "fleet.json"))
+    return replace(spec, certificates=own, acme_roots=roots), _in_order((*problems, *unread))
 
 
 def _require(folder: Path, environment: str | None) -> None:

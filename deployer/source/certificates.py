@@ -17,8 +17,11 @@ def pair(chain: Path, key: Path) -> Certificate:
     return _pair(OwnCertificate(certificate=str(chain), key=FromFile(file=str(key))), Path())
 
 
-def declared(fleet: Fleet, folder: Path, at: At) -> tuple[tuple[Certificate, ...], tuple[Problem, ...]]:
-    """Those of `fleet.json`, and a problem for each that cannot be had."""
+Found = tuple[tuple[Certificate, ...], str, tuple[Problem, ...]]
+
+
+def declared(fleet: Fleet, folder: Path, at: At) -> Found:
+    """Those of `fleet.json`, the roots of its CA, and a problem for each file that cannot be had."""
     found: list[Certificate] = []
     problems: list[Problem] = []
     for index, own in enumerate(fleet.certificates):
@@ -26,18 +29,19 @@ def declared(fleet: Fleet, folder: Path, at: At) -> tuple[tuple[Certificate, ...
             found.append(_pair(own, folder))
         except InputError as error:
             problems += _placed(error, at, f"/certificates/{index}")
-    return tuple(found), tuple(problems)
+    roots, unread = _roots(fleet, folder, at)
+    return tuple(found), roots, (*problems, *unread)
 
 
-def roots(fleet: Fleet, folder: Path, at: At) -> tuple[str, tuple[Problem, ...]]:
+def _roots(fleet: Fleet, folder: Path, at: At) -> tuple[str, list[Problem]]:
     """What to trust the ACME CA's server by, beside the usual roots."""
     acme = fleet.tls.acme
     if acme is None or acme.ca is None:
-        return "", ()
+        return "", []
     try:
-        return _pem(FromFile(file=acme.ca), folder), ()
+        return _pem(FromFile(file=acme.ca), folder), []
     except InputError as error:
-        return "", tuple(_placed(error, at, "/tls/acme/ca"))
+        return "", _placed(error, at, "/tls/acme/ca")
 
 
 def private(fleet: Fleet, folder: Path) -> tuple[Path, ...]:
