@@ -52,6 +52,8 @@ def _run(debug: bool) -> int:
 def _commands() -> int:
     from deployer.cli.app import app
 
+    if len(sys.argv) == 1:
+        sys.argv.append("--help")
     status = app(standalone_mode=False)
     return status if isinstance(status, int) else 0
 
@@ -73,7 +75,9 @@ def _unforeseen(error: Exception) -> Exception:
             Problem("cancelled; nothing was changed", hint="run the command again when ready")
         )
     if callable(message := getattr(error, "format_message", None)):  # a usage error of typer's
-        return DeployerError(Problem(message(), hint="deploy --help shows every command and flag"))
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "deploy"
+        return DeployerError(Problem(message(), hint=f"{command} --help shows what it takes"))
     name = type(error).__name__
     return DeployerError(
         Problem(f"an error of the deployer's own: {name}: {error}", hint="run it again with --debug")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from deployer.platform import Certificate, Platform
 from deployer.problems import Problem
 from deployer.spec import Spec
+from deployer.world import World
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -194,6 +195,12 @@ def unfit(spec: Spec, domains: Iterable[str], now: datetime) -> tuple[Problem, .
         for index, pair in enumerate(spec.certificates)
         for problem in objections(pair, names, now)
     )
+
+
+def secured(world: World, spec: Spec, now: str) -> World:
+    """With what it takes to serve the app over TLS."""
+    declared = own(spec, world.platform)
+    return replace(world, tls=spec.fleet.tls, acme_roots=spec.acme_roots, certificates=declared, now=now)
 
 
 def clock(now: str) -> datetime:

@@ -7,13 +7,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from deployer import certificates, obstacles, placement, planner, releases, rollback, rollout, slugs, source
+from deployer import (
+    certificates,
+    claims,
+    obstacles,
+    placement,
+    planner,
+    releases,
+    rollback,
+    rollout,
+    slugs,
+    source,
+)
 from deployer.build.packs import Buildpack, label
 from deployer.build.slug import Build, Slug
 from deployer.facts import Facts
 from deployer.model import Stage, Text
 from deployer.plan import Plan
-from deployer.platform import Platform
 from deployer.problems import InputError, Problem
 from deployer.providers import PROVIDERS
 from deployer.providers.base import Provider
@@ -39,13 +49,9 @@ def decide(spec: Spec, sight: Sight) -> Decided:
     """The World that the spec asks for, and what differs from it."""
     world = build_world(spec, sight)
     expiring = certificates.notes(world.certificates.items(), certificates.clock(world.now))
-    notes = (*sight.notes, *rollback.notes(spec, world.release), *expiring)
+    hosts = obstacles.notes(sight.hosts, sight.facts)
+    notes = (*sight.notes, *hosts, *rollback.notes(spec, world.release), *expiring)
     return Decided(planner.plan(world, PROVIDERS, notes), world)
-
-
-def domains(spec: Spec, settings: Platform) -> tuple[str, ...]:
-    """Those of the files first, then those that commands have added."""
-    return tuple(dict.fromkeys((*spec.fleet.domains, *settings.domains)))
 
 
 def build_world(spec: Spec, sight: Sight) -> World:
@@ -59,8 +65,8 @@ def build_world(spec: Spec, sight: Sight) -> World:
     if lacking := source.missing(spec, platform=tuple(config)):
         raise InputError(lacking)
     settings = releases.seen_platform(app, facts.values())
-    unfit = certificates.unfit(spec, domains(spec, settings), certificates.clock(now()))
-    if problems := (*obstacles.found(sight.hosts, facts), *unfit):
+    claim = claims.of(spec.fleet, settings)
+    if problems := obstacles.in_the_way(spec, claim, sight.hosts, facts, now()):
         raise InputError(problems)
     spec, slug, build = _slug(spec, facts)
     release = _release(spec, slug, releases.digests(config, keys.seal), records)
@@ -74,12 +80,12 @@ def build_world(spec: Spec, sight: Sight) -> World:
         seats=placement.seats(spec.app, spec.fleet, sight.hosts, facts, release),
         base=placement.base(app, facts),
         network=spec.fleet.dyno_network,
-        domains=domains(spec, settings),
+        claims=claim,
         allow=spec.fleet.allow,
         platform=settings,
         keys=keys.text(),
         sealed=releases.seen_keys(app, facts.values()) is not None,
-        env=releases.env_file(config, releases.metadata(app, release)),
+        env=releases.env_file(config, releases.metadata(app, release, spec.fleet.default_domain)),
         config=config,
         build=build,
         tasks=_tasks(spec, release, records),
@@ -87,13 +93,7 @@ def build_world(spec: Spec, sight: Sight) -> World:
         metrics=spec.fleet.metrics,
         lost=sight.lost,
     )
-    return rollout.rolled(secured(world, spec), spec.fleet.rollout)
-
-
-def secured(world: World, spec: Spec) -> World:
-    """With what it takes to serve the app over TLS."""
-    own = certificates.own(spec, world.platform)
-    return replace(world, tls=spec.fleet.tls, acme_roots=spec.acme_roots, certificates=own, now=now())
+    return rollout.rolled(certificates.secured(world, spec, now()), spec.fleet.rollout)
 
 
 def _keys(spec: Spec, facts: Mapping[str, Facts]) -> Keys:
@@ -137,6 +137,7 @@ def build_of(spec: Spec) -> Build:
         buildpacks=packs,
         shared=tuple(shared(packs)),
         source_version=commit(spec.folder),
+        limits=spec.fleet.build,
     )
 
 

@@ -16,7 +16,8 @@ VERSION = 1
 class Probe:
     """A request. `files`, `texts`, `private` and `folders` are globs; the rest are exact names.
 
-    `files` are hashed; `texts` (never a secret) and `private` (secrets) are read back too.
+    `files` are hashed; `texts` (never a secret) and `private` (secrets) are read back too. `lines` are globs
+    with a pattern each: of files that are not ours, only the lines that fit are read back.
     """
 
     files: frozenset[str] = frozenset()
@@ -26,11 +27,12 @@ class Probe:
     units: frozenset[str] = frozenset()
     packages: frozenset[str] = frozenset()
     tables: frozenset[str] = frozenset()
+    lines: frozenset[tuple[str, str]] = frozenset()
 
     def __or__(self, other: Probe) -> Probe:
         return Probe(*(getattr(self, f.name) | getattr(other, f.name) for f in fields(self)))
 
-    def as_dict(self) -> dict[str, list[str]]:
+    def as_dict(self) -> dict[str, list[Any]]:
         return {f.name: sorted(getattr(self, f.name)) for f in fields(self)}
 
 
@@ -66,6 +68,8 @@ class Facts:
     disk_free: int = 0
     """MB free under /var/lib."""
     addresses: tuple[str, ...] = ()
+    interfaces: Mapping[str, str] = field(default_factory=dict)
+    """`address/prefix` of each address to the network interface that has it."""
     resolvers: tuple[str, ...] = ()
     listeners: Mapping[int, str] = field(default_factory=dict)
     files: Mapping[str, FileSeen] = field(default_factory=dict)
@@ -75,6 +79,8 @@ class Facts:
     units: Mapping[str, UnitSeen] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By path, the lines of other people's files that were asked for."""
     answers: Mapping[str, bool] = field(default_factory=dict)
     """`address:port` of each dyno with a port, and whether it accepted."""
 
@@ -139,5 +145,7 @@ def read(host: str, document: Mapping[str, Any]) -> Facts:
         units={name: UnitSeen(**seen) for name, seen in document["units"].items()},
         packages=document["packages"],
         tables=document["tables"],
+        interfaces=document["interfaces"],
+        lines={path: tuple(found) for path, found in document["lines"].items()},
         answers=document["answers"],
     )

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-import shlex
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
 from deployer.app import Scale, Value
+from deployer.https import OwnCertificate, Tls
+from deployer.values import FromCommand as FromCommand
+from deployer.values import FromEnv as FromEnv
+from deployer.values import FromFile as FromFile
+from deployer.values import Literal as Literal
+from deployer.values import Source as Source
 
 ROLES = ("router", "dynos", "logplex", "build", "data")
 DEFAULT_SIZE = "standard"
@@ -62,38 +67,6 @@ class Size(Value):
         return megabytes(raw)
 
 
-class Literal(Value):
-    """A config value that stands in the file itself."""
-
-    value: str = Field(json_schema_extra={"file": ""})
-
-
-class FromEnv(Value):
-    """A config value that is read from the environment of whoever runs the command."""
-
-    env: str
-
-
-class FromFile(Value):
-    """A config value that is the content of a local file."""
-
-    file: str
-
-
-class FromCommand(Value):
-    """A config value that a local command prints; one argument an item, no shell."""
-
-    command: tuple[str, ...]
-
-    @field_validator("command", mode="before")
-    @classmethod
-    def _words(cls, raw: Any) -> Any:
-        return tuple(shlex.split(raw)) if isinstance(raw, str) else raw
-
-
-Source = Literal | FromEnv | FromFile | FromCommand
-
-
 class Rollout(Value):
     """How one release takes the place of another. `batch` and `floor` are numbers of dynos or "50%"."""
 
@@ -103,6 +76,18 @@ class Rollout(Value):
     drain: int = 30
 
 
+class BuildLimits(Value):
+    """What one build may use: seconds for all of it, memory in MB (Heroku contract 7.3)."""
+
+    timeout: int = 900
+    memory: int = 2560
+
+    @field_validator("memory", mode="before")
+    @classmethod
+    def _megabytes(cls, raw: Any) -> Any:
+        return megabytes(raw)
+
+
 class Health(Value):
     """What a web dyno must answer before it gets requests, and while it is watched."""
 
@@ -110,30 +95,10 @@ class Health(Value):
     status: int = 200
 
 
-LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+class Routing(Value):
+    """How requests reach the routers. `proxy_protocol` are the networks of the load balancers before them."""
 
-
-class Acme(Value):
-    """Who gives the app its certificates. `ca` is a file with the roots to trust that CA's own server by."""
-
-    email: str | None = None
-    directory: str = LETS_ENCRYPT
-    ca: str | None = None
-
-
-class Tls(Value):
-    """How the app is served over HTTPS. `hsts` is in seconds; None sends no such header."""
-
-    redirect: bool = False
-    hsts: int | None = None
-    acme: Acme | None = None
-
-
-class OwnCertificate(Value):
-    """A local file with a certificate and its chain, and where its private key is."""
-
-    certificate: str
-    key: FromEnv | FromFile | FromCommand
+    proxy_protocol: tuple[str, ...] = ()
 
 
 class Metrics(Value):
@@ -182,10 +147,14 @@ class Fleet(Value):
     app: str
     hosts: tuple[Host, ...]
     domains: tuple[str, ...] = ()
+    domain: str = ""
+    virtual_address: str = ""
+    routing: Routing = Routing()
     sizes: dict[str, Size] = SIZES
     default_size: str = DEFAULT_SIZE
     formation: dict[str, Scale] = {}
     config: dict[str, Source] = {}
+    build: BuildLimits = BuildLimits()
     known_hosts: str | None = Field(default=None, json_schema_extra={"file": "ssh.known_hosts"})
     stack_updates: str = ""
     dyno_network: str = "10.213.0.0/16"
@@ -206,6 +175,11 @@ class Fleet(Value):
     def _lower_case_names(cls, domains: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(domain.lower() for domain in domains)
 
+    @field_validator("domain")
+    @classmethod
+    def _lower_case_domain(cls, domain: str) -> str:
+        return domain.lower()
+
     @field_validator("default_size")
     @classmethod
     def _lower_case(cls, size: str) -> str:
@@ -217,6 +191,17 @@ class Fleet(Value):
         return {
             name: {"value": source} if isinstance(source, str) else source for name, source in raw.items()
         }
+
+    @property
+    def default_domain(self) -> str:
+        """`<app>.<domain>`; empty where the fleet has no domain."""
+        return f"{self.app}.{self.domain}" if self.domain else ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All domains of the app, its own first."""
+        default = (self.default_domain,) if self.domain else ()
+        return tuple(dict.fromkeys((*self.domains, *default)))
 
     def with_role(self, role: str) -> tuple[Host, ...]:
         """The hosts that do this work, by name; `role` is one of ROLES."""

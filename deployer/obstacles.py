@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from deployer import certificates, claims
 from deployer.facts import Facts
 from deployer.fleet import Host
 from deployer.problems import Problem, Where
+from deployer.providers.keepalived import interface
+from deployer.providers.router import defaults
 from deployer.providers.rsyslog import RELP_PORT
+from deployer.spec import Spec
+from deployer.world import Claims
 
 NEEDED_MB = 1500
 """Free disk for packages, an image and a slug on a host that has none yet."""
@@ -15,10 +20,46 @@ PORTS = {"router": (80, "nginx"), "logplex": (RELP_PORT, "rsyslogd")}
 """The port that a role needs, and the process that may hold it."""
 
 
+def in_the_way(
+    spec: Spec, claim: Claims, hosts: tuple[Host, ...], facts: Mapping[str, Facts], now: str
+) -> tuple[Problem, ...]:
+    """Everything for which a release is not begun."""
+    unfit = certificates.unfit(spec, claim.domains, certificates.clock(now))
+    return (*found(hosts, facts), *to_claims(spec.fleet.app, claim, hosts, facts), *unfit)
+
+
 def found(hosts: tuple[Host, ...], facts: Mapping[str, Facts]) -> tuple[Problem, ...]:
     """All obstacles at once: roles without a host, taken ports, full disks."""
     here = [problem for host in hosts for problem in _on(host, facts[host.name])]
     return (*_unmanned(hosts), *here)
+
+
+def to_claims(
+    app: str, claim: Claims, hosts: tuple[Host, ...], facts: Mapping[str, Facts]
+) -> tuple[Problem, ...]:
+    """What the app asks of its routers and cannot have there."""
+    return (*_unheld(claim, hosts, facts), *claims.conflicts(app, claim, hosts, facts))
+
+
+def _unheld(claim: Claims, hosts: tuple[Host, ...], facts: Mapping[str, Facts]) -> Iterator[Problem]:
+    """Routers that cannot send from the address under which the others would listen for them."""
+    for host in hosts if claim.virtual_address else ():
+        seen = facts[host.name]
+        if "router" in host.roles and seen.python and not interface(seen, host.mesh):
+            known = ", ".join(seen.addresses) or "none"
+            hint = f'write one of its own ({known}) as "private_address", or take "virtual_address" out'
+            where = Where(f"{host.name}/{host.address}")
+            yield Problem(f"no network interface of {host.name} has {host.mesh}", where, hint=hint)
+
+
+def notes(hosts: tuple[Host, ...], facts: Mapping[str, Facts]) -> tuple[str, ...]:
+    """What is the user's own and stays, though it changes what the mesh does."""
+    routers = (host for host in hosts if "router" in host.roles)
+    return tuple(
+        f"{host.name}: hosts that no app has go to {path}, which is default_server on port 80"
+        for host in routers
+        for path in defaults(facts[host.name])
+    )
 
 
 def _unmanned(hosts: tuple[Host, ...]) -> Iterator[Problem]:

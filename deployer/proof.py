@@ -13,6 +13,7 @@ from typing import Any
 
 from deployer.providers import nginx
 from deployer.providers.dynos import RUN
+from deployer.providers.router import proxies
 from deployer.world import Seat, World
 
 ROUNDS = (1, 3, 6)
@@ -102,7 +103,7 @@ def orders(goal: Goal, seen: Seen, attempt: int) -> dict[str, dict[str, Any]]:
     for seat in seats:
         found.setdefault(seat.host, {}).setdefault("lines", {})[seat.name] = _line(goal, seat)
     for router, of_one in marks.items():
-        found.setdefault(router, {})["requests"] = _requests(goal, of_one)
+        found.setdefault(router, {})["requests"] = _requests(goal, router, of_one)
     for host in goal.logplex if awaited else ():
         found.setdefault(host, {})["log"] = _log(goal, awaited)
     return {host: order for host, order in sorted(found.items()) if host not in seen.broken}
@@ -119,11 +120,13 @@ def _has_more(goal: Goal, seen: Seen, router: str, attempt: int) -> bool:
     return bool(heard and open_)
 
 
-def _requests(goal: Goal, marks: list[str]) -> dict[str, Any]:
+def _requests(goal: Goal, router: str, marks: list[str]) -> dict[str, Any]:
+    host = next(host for host in goal.world.hosts if host.name == router)
     name = nginx.names(goal.world)[0].replace("*", "proof")
     path = goal.world.health.path if goal.world.health else "/"
     headers = {"Host": name, "User-Agent": "deployer-proof"}
-    return {"port": HTTP_PORT, "path": path, "headers": headers, "marks": marks}
+    proxy = bool(proxies(goal.world, host))
+    return {"port": HTTP_PORT, "proxy": proxy, "path": path, "headers": headers, "marks": marks}
 
 
 def _line(goal: Goal, seat: Seat) -> dict[str, str]:

@@ -90,9 +90,10 @@ def app_id(app: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, app))
 
 
-def metadata(app: str, release: Release) -> dict[str, str]:
-    """What each dyno of a release is told about it (Heroku contract 3.3)."""
-    return {
+def metadata(app: str, release: Release, domain: str = "") -> dict[str, str]:
+    """What each dyno of a release is told about it (Heroku contract 3.3); `domain` is the default one."""
+    named = {"HEROKU_APP_DEFAULT_DOMAIN_NAME": domain} if domain else {}
+    return named | {
         "HEROKU_APP_ID": app_id(app),
         "HEROKU_APP_NAME": app,
         "HEROKU_BUILD_COMMIT": release.commit,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from deployer import placement, planner, platform, releases, rollout
-from deployer.decision import Decided, domains, secured
+from deployer import certificates, claims, obstacles, placement, planner, platform, releases, rollout
+from deployer.decision import Decided, now
 from deployer.platform import Edit
 from deployer.problems import InputError, Problem
 from deployer.providers import PROVIDERS
@@ -27,6 +27,9 @@ def _standing(spec: Spec, sight: Sight, edit: Edit) -> World:
     if not release or not keys:
         raise InputError(Problem(f"{app} serves nothing yet", hint="release it first: deploy apply"))
     settings = platform.edited(releases.seen_platform(app, facts.values()), edit)
+    claim = claims.of(spec.fleet, settings)
+    if problems := obstacles.to_claims(app, claim, sight.hosts, facts):
+        raise InputError(problems)
     seats = placement.present(app, facts)
     world = World(
         app=app,
@@ -38,7 +41,7 @@ def _standing(spec: Spec, sight: Sight, edit: Edit) -> World:
         seats=seats,
         base=placement.base(app, facts),
         network=spec.fleet.dyno_network,
-        domains=domains(spec, settings),
+        claims=claim,
         allow=spec.fleet.allow,
         platform=settings,
         keys=keys.text(),
@@ -47,4 +50,4 @@ def _standing(spec: Spec, sight: Sight, edit: Edit) -> World:
         standing=frozenset(seat.key for seat in seats),
         lost=sight.lost,
     )
-    return rollout.rolled(secured(world, spec), spec.fleet.rollout)
+    return rollout.rolled(certificates.secured(world, spec, now()), spec.fleet.rollout)

@@ -16,6 +16,7 @@ from deployer.spec import Spec
 
 if TYPE_CHECKING:
     from deployer.remote.connect import Links
+    from deployer.remote.tail import End
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,14 @@ def departing(spec: Spec, facts: Mapping[str, Facts], without: tuple[str, ...]) 
     path = f"{releases.APPS}/{spec.fleet.app}/app.json"
     records = [facts[name].document(path).get("hosts", {}) for name in sorted(facts)]
     found = {name: row for record in records for name, row in record.items() if name not in known}
-    key = next((h.key for h in spec.fleet.hosts if h.key), None)
-    rows = ((name, found[name]) for name in sorted(found))
-    return tuple(
-        Host(name=name, address=row["address"], port=row["port"], user=row["user"], key=key, mesh=row["mesh"])
-        for name, row in rows
-    )
+    ways = ((h.key, h.jump) for h in spec.fleet.hosts if h.key or h.jump)
+    key, jump = next(ways, (None, None))
+    rows = ((name, {word: found[name][word] for word in _RECORDED}) for name in sorted(found))
+    return tuple(Host(name=name, key=key, jump=jump, **row) for name, row in rows)
+
+
+_RECORDED = ("address", "port", "user", "mesh")
+"""What an app's record keeps of the way to a host."""
 
 
 def _named(problem: Problem) -> Problem:
@@ -108,9 +111,8 @@ def secret(sight: Sight, path: str) -> Text | None:
     return None if found is None else Text(found, secret=True)
 
 
-def read(sight: Sight, path: str) -> str | None:
-    """A text of ours on the first host that has it, up to 1 MB."""
-    from deployer.remote.observe import observe
+def end_of(sight: Sight, path: str, size: int) -> End | None:
+    """The last `size` bytes of a text of ours, as lines, on the first host that has it."""
+    from deployer.remote import tail
 
-    seen = observe(sight.links, Probe(texts=frozenset({path}))).facts
-    return next((seen[name].texts[path] for name in sorted(seen) if path in seen[name].texts), None)
+    return tail.end_of(sight.links, path, size)

@@ -7,7 +7,9 @@ from typing import Any
 
 from deployer import releases as kept
 from deployer.facts import Facts
+from deployer.fleet import Fleet
 from deployer.placement import DYNOS
+from deployer.providers import nginx
 from deployer.providers.dynos import running
 
 
@@ -32,6 +34,39 @@ def dynos(app: str, facts: Mapping[str, Facts]) -> list[dict[str, Any]]:
     )
 
 
+def domains(fleet: Fleet, added: tuple[str, ...], facts: Mapping[str, Facts]) -> list[dict[str, Any]]:
+    """Each name of the app, wanted or still answered to: `domain source routers missing`.
+
+    `added` are those that commands have put on the platform.
+    """
+    routers = [host.name for host in fleet.with_role("router") if host.name in facts]
+    answered = {name: nginx.answered(fleet.app, facts[name]) for name in routers}
+    sources = _sources(fleet, added)
+    left = sorted({name for names in answered.values() for name in names} - sources.keys())
+    return [
+        {
+            "domain": domain,
+            "source": source,
+            "routers": [name for name in routers if domain in answered[name]],
+            "missing": [name for name in routers if source != _LEFT and domain not in answered[name]],
+        }
+        for domain, source in (*sources.items(), *((name, _LEFT) for name in left))
+    ]
+
+
+def _sources(fleet: Fleet, added: tuple[str, ...]) -> dict[str, str]:
+    """What asks for each name."""
+    default = (fleet.default_domain,) if fleet.domain else ()
+    kinds = ((fleet.domains, "domains in fleet.json"), (default, "domain in fleet.json"), (added, _ADDED))
+    found = {name: source for names, source in reversed(kinds) for name in names}
+    if found:
+        return {name: found[name] for names, _ in kinds for name in names}
+    names = nginx.own_names(fleet.app, fleet.with_role("router"), fleet.virtual_address)
+    return dict.fromkeys(names, "no domains in fleet.json")
+
+
+_ADDED = "deploy domains add"
+_LEFT = "nothing; the next apply takes it out"
 _NOT_UP = ("stopped", "booting", "crashed", "not answering")
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from deployer.build.slug import Build
 from deployer.facts import Facts
-from deployer.fleet import Health, Host, Metrics, Tls
+from deployer.fleet import Health, Host, Metrics
+from deployer.https import Tls
 from deployer.model import Stage, Text
 from deployer.plan import Capacity
 from deployer.platform import Certificate, Platform
@@ -140,6 +141,22 @@ class Rollout:
 
 
 @dataclass(frozen=True)
+class Claims:
+    """What an app asks of the routers that it shares.
+
+    Domains are one app's alone; the address and the ranges hold as long as one app asks for them.
+    """
+
+    domains: tuple[str, ...] = ()
+    virtual_address: str = ""
+    proxy_protocol: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Only what is claimed."""
+        return {name: value for name, value in asdict(self).items() if value}
+
+
+@dataclass(frozen=True)
 class World:
     """What should be: the app on its fleet, with every name, port and address chosen."""
 
@@ -154,7 +171,8 @@ class World:
     base: int
     """First id of the app's user namespace on every host."""
     network: str
-    domains: tuple[str, ...] = ()
+    claims: Claims = Claims()
+    """What the app asks of the routers: its domains, and what they are to do for it."""
     allow: tuple[str, ...] = ()
     platform: Platform = Platform()
     """What commands have put beside the files; `domains` has its share of that already."""
@@ -188,6 +206,10 @@ class World:
     @property
     def web(self) -> tuple[Seat, ...]:
         return tuple(seat for seat in self.seats if seat.host_port)
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        return self.claims.domains
 
     def with_role(self, role: str) -> tuple[Host, ...]:
         return tuple(host for host in self.hosts if role in host.roles)

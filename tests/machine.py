@@ -51,6 +51,10 @@ class Machine:
     tables: dict[str, str] = field(default_factory=dict)
     """The kernel's: the rules that each was loaded from."""
     listeners: dict[int, str] = field(default_factory=dict)
+    interfaces: dict[str, str] = field(
+        default_factory=lambda: {f"192.0.2.{n}/24": "eth0" for n in range(1, 9)}
+    )
+    """Of whichever host this is, for whoever plans."""
     deaf: set[str] = field(default_factory=set)
     """Dynos that run and do not accept."""
     ran: list[str] = field(default_factory=list)
@@ -75,6 +79,8 @@ class Machine:
             "memory": self.memory,
             "disk_free": 20000,
             "addresses": [],
+            "interfaces": self.interfaces,
+            "lines": self.lines(probe.lines),
             "resolvers": ["192.0.2.53"],
             "listeners": {str(port): name for port, name in self.listeners.items()},
             "files": {
@@ -102,6 +108,16 @@ class Machine:
             for name in names
             if any(fnmatchcase(name, p) and name.count("/") == p.count("/") for p in patterns)
         )
+
+    def lines(self, wanted: Any) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for pattern, fits in sorted(wanted):
+            for path in self.matching(self.files, frozenset({pattern})):
+                if fitting := [
+                    line.strip() for line in self.text(path).splitlines() if re.search(fits, line)
+                ]:
+                    found[path] = found.get(path, []) + fitting
+        return found
 
     def parents(self) -> set[str]:
         parts = [path.split("/") for path in self.files]
@@ -174,6 +190,8 @@ class Machine:
                 self.unit(unit).enabled = "enabled"
             case ("systemctl", "restart" | "start", unit):
                 self.start(unit)
+            case ("systemctl", "reload-or-restart", unit) if unit.startswith("deployer.vip@"):
+                self.start(unit)
             case ("systemctl", "reload-or-restart", "nginx"):
                 self.start("nginx.service")
             case ("systemctl", "disable", "--now", unit):
@@ -215,6 +233,9 @@ class Machine:
                 self.start("nginx.service")
             case "certify", [app]:
                 self.certify(app)
+            case "mesh-put", [path]:
+                self.write(path, stdin.reveal())
+                self.files.pop("/etc/nginx/sites-enabled/default", None)
             case "wall-take", [path]:
                 self.load(path)
             case _:
@@ -259,12 +280,20 @@ class Machine:
         unit = self.unit(name)
         unit.active, unit.sub = ON
         if name == "nginx.service":
-            ours = (f"{SITES}deployer", f"{APPS}/[^/]+/certificates/(automatic/)?[^/]+[.](pem|conf)$")
+            ours = (
+                f"{SITES}deployer",
+                "/etc/nginx/modules-enabled/deployer",
+                f"{APPS}/[^/]+/certificates/(automatic/)?[^/]+[.](pem|conf)$",
+            )
             paths = [p for p in sorted(self.files) if any(re.match(pattern, p) for pattern in ours)]
             self.note("nginx", paths)
         elif name in ("deployer.log.service", "deployer.logplex.service"):
             kind = name.split(".")[1]
             self.note(kind, [f"/etc/deployer/rsyslog/{kind}.conf"])
+        elif name.startswith("deployer.vip@"):
+            address = name.removeprefix("deployer.vip@").removesuffix(".service")
+            rules = f"/etc/deployer/keepalived/{address}.conf"
+            self.write(f"/run/deployer/vip.{address}.loaded", f"{sha(self.text(rules))}  {rules}\n")
         elif name == "deployer.meter.service":
             paths = [*self.matching(self.files, frozenset({"/var/lib/deployer/meter/*.py"})), UNITS + name]
             self.write("/run/deployer/meter.loaded", sha("".join(map(self.text, paths))) + "  -\n")

@@ -15,7 +15,7 @@ LAYERS = (
     ("model", "events"),
     ("plan",),
     ("facts",),
-    ("app", "fleet", "stacks", "spec", "build", "world", "diff", "platform"),
+    ("app", "values", "https", "fleet", "stacks", "spec", "build", "world", "diff", "platform"),
     ("releases", "placement", "slugs", "providers", "planner", "status"),
     ("remote", "views", "source", "lab"),
     ("sight", "obstacles"),

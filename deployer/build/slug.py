@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from deployer.build.packs import Buildpack
+from deployer.fleet import BuildLimits
 from deployer.model import Send, Text, Tree, sha
 from deployer.stacks import Stack
 
 SCRIPT = "/var/lib/deployer/bin/slug-build"
-TIMEOUT = 900
-"""Seconds for all of a build (Heroku contract 7.3)."""
 PATIENCE = 3600
-"""Seconds more, for the source on its way and for another build on the same host."""
-MEMORY, PIDS = 2560, 4096
-"""MB and processes of a build dyno."""
+"""Seconds more than a build may take, for the source on its way and for another build on the same host."""
+PIDS = 4096
+"""Processes and threads of a build dyno."""
 _LINE = re.compile(r"(?m)^[ \t]*([A-Za-z0-9_-]+)[ \t]*:[ \t]*(\S.*?)[ \t\r]*$")
 """Of a Procfile as a build left it; what a user wrote has been checked more strictly before."""
 
@@ -34,6 +33,7 @@ class Build:
     buildpacks: tuple[Buildpack, ...]
     shared: tuple[tuple[str, Tree], ...] = ()
     source_version: str = ""
+    limits: BuildLimits = BuildLimits()
 
     @property
     def digest(self) -> str:
@@ -104,9 +104,8 @@ def document(build: Build, address: str, hidden: Iterable[str] = ()) -> str:
         "hidden": sorted(hidden),
         "commit": build.source_version,
         "address": address,
-        "memory": MEMORY,
         "pids": PIDS,
-        "timeout": TIMEOUT,
+        **build.limits.model_dump(),
         "env": {"STACK": build.stack.name, "SOURCE_VERSION": build.source_version},
     }
     return json.dumps(fields, sort_keys=True) + "\n"
@@ -122,5 +121,5 @@ def send(app: str, build: Build, config: Mapping[str, Text], base: int, address:
         argv=(SCRIPT, app, build.digest, str(base)),
         trees=(("source", build.source), *packs, *shared),
         texts=(*values, ("build.json", Text(document(build, address, hidden)))),
-        timeout=TIMEOUT + PATIENCE,
+        timeout=build.limits.timeout + PATIENCE,
     )

@@ -6,7 +6,19 @@ from collections.abc import Callable
 
 import typer
 
-from deployer.cli import build, certs, deploy, explain, lab, platform, reading, releases, rollback, run
+from deployer.cli import (
+    build,
+    certs,
+    deploy,
+    domains,
+    explain,
+    lab,
+    platform,
+    reading,
+    releases,
+    rollback,
+    run,
+)
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     deploy.validate,
@@ -25,7 +37,6 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 app = typer.Typer(
     name="deploy",
     help="A self-hosted Heroku, driven like Terraform, that needs nothing on the machines but SSH.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -33,6 +44,7 @@ app = typer.Typer(
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(releases.app, name="releases")
+platform.domains_app.command("list")(domains.list_domains)
 app.add_typer(platform.domains_app, name="domains", help="The names under which the app answers.")
 app.add_typer(certs.app, name="certs", help="The certificates that the app is served with.")
 app.add_typer(lab.app, name="lab", help="A practice fleet on this machine, as root.")

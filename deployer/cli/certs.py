@@ -62,7 +62,7 @@ def add(
 
     Example: deploy certs add fullchain.pem privkey.pem
     """
-    from deployer import certificates, decision
+    from deployer import certificates, claims, decision
     from deployer.platform import with_certificate
     from deployer.problems import InputError
     from deployer.source.certificates import pair
@@ -70,7 +70,7 @@ def add(
     spec, settings = settings_of(folder, environment, without)
     own = pair(chain, key)
     now = certificates.clock(decision.now())
-    if problems := tuple(certificates.objections(own, decision.domains(spec, settings), now)):
+    if problems := tuple(certificates.objections(own, claims.of(spec.fleet, settings).domains, now)):
         raise InputError(problems)
     called = _checked(name or certificates.named(own.chain))
     put(folder, environment, as_json, without, lock_wait, with_certificate(called, own), MESH)

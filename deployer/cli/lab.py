@@ -12,7 +12,7 @@ from deployer.cli import options as o
 if TYPE_CHECKING:
     from deployer.lab import Lab
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None)
 
 
 @app.command()

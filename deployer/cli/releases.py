@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from deployer.sight import Sight
     from deployer.spec import Spec
 
+LONGEST = 1 << 20
+"""Bytes of a build's log that are shown."""
+
 app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
 
@@ -97,10 +100,13 @@ def _facts(release: dict[str, Any]) -> list[tuple[Any, ...]]:
 def _build_log(spec: Spec, sight: Sight, slug: str) -> list[str]:
     from deployer.problems import InputError, Problem
     from deployer.releases import APPS
-    from deployer.sight import read
+    from deployer.sight import end_of
+    from deployer.views import text
 
-    said = read(sight, f"{APPS}/{spec.fleet.app}/slugs/{slug}/.build.log")
-    if said is None:
-        hint = "its slug is gone with the releases that are no longer kept, or the log has more than 1 MB"
+    end = end_of(sight, f"{APPS}/{spec.fleet.app}/slugs/{slug}/.build.log", LONGEST)
+    if end is None:
+        hint = "its slug is gone with the releases that are no longer kept"
         raise InputError(Problem(f"no host has the log of the build of {slug}", hint=hint))
-    return said.splitlines()
+    if end.before:
+        text.show(f"the log is long: {end.before} bytes before its last {LONGEST} are left out", err=True)
+    return end.lines

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from deployer import certificates
 from deployer.certificates import Described, clock, described
 from deployer.diff import KEPT, Kept, Sealed
 from deployer.facts import Facts, Probe
@@ -19,6 +18,7 @@ from deployer.providers import parts, tls
 from deployer.providers.base import About, given, plain_cause, render, roles
 from deployer.providers.host import BIN
 from deployer.providers.nginx import names
+from deployer.providers.router import Shared, SharedSeen
 from deployer.releases import APPS
 from deployer.spec import Spec
 from deployer.world import World
@@ -30,7 +30,7 @@ CLIENT = "acme-tiny"
 LEAST = timedelta(days=14)
 """What an automatic certificate must last at least: it is renewed long before that."""
 AUTOMATIC = "automatic:"
-_OWN = "Every router holds the app's certificates; nginx serves each under the domains that it covers."
+_OWN = "Every router holds the app's certificates, and nginx serves each under the domains it covers."
 _ACME = (
     "Every router holds one certificate for each domain that none of your own covers. The routers get "
     "it from the CA and renew it by themselves, so that what is there need only be valid for some time."
@@ -96,7 +96,7 @@ class CertificatesProvider:
         if "router" not in host.roles or world.release is None or not tls.is_wanted(world):
             return
         yield from (Pair(world.app, name, pair) for name, pair in world.certificates.items())
-        yield parts.File(tls.DEFAULT, tls.default(world, host), stage=Stage.ROUTE)
+        yield Shared(tls.DEFAULT, tls.default(world, host))
         if domains := tls.automatics(world, names(world)):
             yield from _agent(world, host, domains)
 
@@ -114,10 +114,11 @@ class CertificatesProvider:
 
     def observe(self, app: str, facts: Facts) -> Iterator[Any]:
         yield from parts.see_packages(facts, facts.packages.keys() & {CLIENT})
-        yield from parts.see_files(facts, (tls.DEFAULT, SETTINGS.format(app), UNIT.partition("@")[0]))
-        yield from (
-            unit for unit in parts.see_units(facts, [TIMER.format(app)]) if unit.active or unit.enabled
-        )
+        yield from parts.see_files(facts, (SETTINGS.format(app), UNIT.partition("@")[0]))
+        if config := facts.sha(tls.DEFAULT):
+            yield SharedSeen(f"file:{tls.DEFAULT}", config, False)
+        timers = parts.see_units(facts, [TIMER.format(app)])
+        yield from (unit for unit in timers if unit.active or unit.enabled)
         yield from seen(app, facts)
 
     def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
@@ -127,6 +128,8 @@ class CertificatesProvider:
                 return [Step(Stage.PREPARE, f"write the certificate {want.key}", put)]
             case Automatic(), _:
                 return [_certify(want.app)]
+            case Shared(), _:
+                return [_share(want)]
             case None, PairSeen():
                 return [parts.remove(tls.pem(have.app, have.key), Stage.RETIRE)]
             case None, AutomaticSeen():
@@ -134,12 +137,13 @@ class CertificatesProvider:
             case None, parts.UnitSeen():
                 return list(_stop(have.key.removeprefix("unit:")))
             case None, _ if not have.key.startswith(f"file:{APPS}/"):
-                return ()  # apps share the rest
+                return ()  # apps share it
         return parts.converge(want, have, differs)
 
     def cause(self, world: World, want: Any, have: Any, differs: frozenset[str]) -> str:
         if isinstance(want, Automatic):
-            return want.said or ("no certificate yet" if have is None else _lacking(differs))
+            soon = "it expires soon" if "expires" in differs else "it is to be served otherwise"
+            return want.said or ("no certificate yet" if have is None else soon)
         if isinstance(want, Pair) and have is not None:
             return "another certificate" if differs & {"content"} else "changed on the host"
         return "of your own" if isinstance(want, Pair) else plain_cause(want, have, differs)
@@ -148,11 +152,7 @@ class CertificatesProvider:
         if key.startswith(("file:", "unit:", "package:")):
             return parts.about(spec, host, key, _ACME)
         automatic = key.startswith(AUTOMATIC)
-        asks = (
-            *given(spec, "tls" if automatic else "certificates"),
-            *given(spec, "domains"),
-            roles(spec, host),
-        )
+        asks = (*given(spec, "tls" if automatic else "certificates", "domains"), roles(spec, host))
         app, domain = spec.fleet.app, key.removeprefix(AUTOMATIC)
         place = tls.automatic(app, domain, "pem") if automatic else tls.pem(app, key)
         drop = "take `acme` out of `tls` in fleet.json" if automatic else f"deploy certs remove {key}"
@@ -161,19 +161,18 @@ class CertificatesProvider:
 
 def seen(app: str, facts: Facts) -> Iterator[PairSeen | AutomaticSeen]:
     """The certificates of both kinds that a router holds."""
-    own, made = (tls.pem(app, ""), tls.automatic(app, "", "pem"))
+    own, made = (path.rpartition("/")[0] for path in (tls.pem(app, ""), tls.automatic(app, "", "pem")))
     for path, text in sorted(facts.private.items()):
         folder, _, name = path.removesuffix(".pem").rpartition("/")
-        if folder == made.rpartition("/")[0]:
+        if folder == made:
             part = facts.sha(tls.automatic(app, name, "conf"))
-            expires = _day(described(text))
-            yield AutomaticSeen(f"{AUTOMATIC}{name}", app, expires, part)
-        elif folder == own.rpartition("/")[0]:
+            yield AutomaticSeen(f"{AUTOMATIC}{name}", app, _day(described(text)), part)
+        elif folder == own:
             yield _pair_seen(app, name, Text(text, secret=True), facts.files[path].mode)
 
 
 def last_words(app: str, domain: str, facts: Facts) -> str:
-    """Why a router has got no certificate, in the CA's words."""
+    """Why there is no certificate, as the CA said it."""
     return str(facts.document(tls.automatic(app, domain, "json")).get("said", ""))
 
 
@@ -218,7 +217,7 @@ def _least(found: Described) -> timedelta:
 
 
 def _pair_seen(app: str, name: str, text: Text, mode: int) -> PairSeen:
-    found = certificates.described(text.content)
+    found = described(text.content)
     domains, issuer = (", ".join(found.names), found.issuer) if found else ("", "")
     return PairSeen(name, app, domains, issuer, _day(found) or "", Sealed(text.sha), f"{mode:04o}")
 
@@ -227,8 +226,8 @@ def _day(found: Described | None) -> str | None:
     return str(found.expires.date()) if found else None
 
 
-def _lacking(differs: frozenset[str]) -> str:
-    return "it expires soon" if "expires" in differs else "it is to be served otherwise"
+def _share(want: Shared) -> Step:
+    return Step(Stage.ROUTE, f"write {want.path}", Sh((f"{BIN}/mesh-put", want.path), want.config))
 
 
 def _certify(app: str) -> Step:

@@ -46,6 +46,7 @@ SCRIPTS = {
     "mesh-take": "nginx.take.sh",
     "certify": "certificates.certify.py",
     "certify-order": "certificates.order.py",
+    "mesh-put": "router.put.sh",
     "wall-take": "nftables.take.sh",
 }
 ROLLOUT_SCRIPTS = {"dyno-drain": "lxc.dyno-drain.sh", "dyno-watch": "lxc.dyno-watch.py"}

@@ -14,6 +14,7 @@ from deployer.placement import WEB
 from deployer.providers import parts, tls
 from deployer.providers.base import About, given, packaged, plain_cause, render, roles, scale
 from deployer.providers.host import BIN
+from deployer.providers.router import DEFAULT, MAIN, shared
 from deployer.spec import Spec
 from deployer.world import World
 
@@ -27,6 +28,8 @@ _MESH = (
 )
 _SERVER = re.compile(r"^\tserver (\S+) .*; # (\S+)$", re.M)
 
+_NAMES = re.compile(r"^\s*server_name (.+);", re.M)
+
 
 @dataclass(frozen=True)
 class MeshSeen:
@@ -36,6 +39,8 @@ class MeshSeen:
     upstreams: Mapping[str, str]
     config: str | None
     loaded: str | None
+    shared: Mapping[str, str] = field(default_factory=dict)
+    """What it last took in of the files that apps share."""
     taken: Mapping[str, str] = field(default_factory=dict)
     """Certificates and what goes with them, as the running nginx took them in: digests by path."""
     waves: int = 0
@@ -47,13 +52,15 @@ class Mesh:
     key: str
     config: Text
     upstreams: Mapping[str, str]
+    shared: Mapping[str, str] = field(default_factory=dict)
     taken: Mapping[str, str] = field(default_factory=dict)
     before: tuple[Text, ...] = ()
     """The file in each wave of a rollout but the last."""
 
     def expect(self) -> MeshSeen:
         waves = sum(text.sha != self.config.sha for text in self.before)
-        return MeshSeen(self.key, self.upstreams, self.config.sha, self.config.sha, self.taken, waves)
+        mine = self.config.sha
+        return MeshSeen(self.key, self.upstreams, mine, mine, self.shared, self.taken, waves)
 
 
 class NginxProvider:
@@ -62,9 +69,8 @@ class NginxProvider:
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         if "router" not in host.roles:
             return
-        reload = (Sh(("systemctl", "daemon-reload")), Sh(("systemctl", "reload-or-restart", "nginx")))
-        said = "have nginx take it in"
-        yield parts.File(DROP_IN, Text(packaged("nginx.loaded.conf")), after=reload, say_after=said)
+        after, said = (Sh(("systemctl", "daemon-reload")),), "let systemd read its units again"
+        yield parts.File(DROP_IN, Text(packaged("nginx.loaded.conf")), after=after, say_after=said)
         if world.release:
             yield _mesh(world, host)
         # After the mesh: a file of ours that keeps nginx from starting is mended first.
@@ -86,7 +92,7 @@ class NginxProvider:
             upstreams = dict(_SERVER.findall(facts.texts.get(site, "")))
             loaded = _loaded(facts)
             taken = tls.still_taken(app, loaded, facts)
-            yield MeshSeen(app, upstreams, config, loaded.get(site), taken)
+            yield MeshSeen(app, upstreams, config, loaded.get(site), _shared(facts), taken)
 
     def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
         if isinstance(want, Mesh):
@@ -97,9 +103,11 @@ class NginxProvider:
 
     def cause(self, world: World, want: Any, have: Any, differs: frozenset[str]) -> str:
         if isinstance(want, Mesh) and have is not None:
+            if differs == {"shared"}:
+                return "the running nginx has not taken in what apps share"
             if differs == {"taken"}:
                 return "other certificates to take in"
-            if differs == {"loaded"}:
+            if differs <= {"loaded", "shared"}:
                 return "the running nginx has not taken the file in"
             if "upstreams" in differs:
                 return "other dynos to serve"
@@ -119,8 +127,9 @@ class NginxProvider:
 def _mesh(world: World, host: Host) -> Mesh:
     upstreams = world.rollout.routes
     before = tuple(_site(world, host, wave.routes) for wave in world.rollout.waves[:-1])
+    common = {path: config.sha for path, config in shared(world, host).items()}
     taken = tls.taken(world, host, names(world))
-    return Mesh(world.app, _site(world, host, upstreams), upstreams, taken, before)
+    return Mesh(world.app, _site(world, host, upstreams), upstreams, common, taken, before)
 
 
 def _site(world: World, host: Host, upstreams: Mapping[str, str]) -> Text:
@@ -144,15 +153,32 @@ def _site(world: World, host: Host, upstreams: Mapping[str, str]) -> Text:
 
 def names(world: World) -> list[str]:
     """The app's domains; without any it answers to its own name and to the routers' addresses."""
-    routers = world.with_role("router")
-    addresses = sorted({a for h in routers for a in (h.address, h.mesh)})
-    return list(world.domains) or [world.app, *addresses]
+    own = own_names(world.app, world.with_role("router"), world.claims.virtual_address)
+    return list(world.domains) or own
+
+
+def own_names(app: str, routers: Iterable[Host], virtual_address: str) -> list[str]:
+    addresses = sorted({a for host in routers for a in (host.address, host.mesh)})
+    return [app, *addresses, *((virtual_address,) if virtual_address else ())]
+
+
+def answered(app: str, facts: Facts) -> frozenset[str]:
+    """The names under which the running nginx of a host has the app."""
+    site = SITE.format(app)
+    if _loaded(facts).get(site) is None or _loaded(facts).get(site) != facts.sha(site):
+        return frozenset()
+    lines = _NAMES.findall(facts.texts.get(site, ""))
+    return frozenset(name for line in lines for name in line.split())
 
 
 def _loaded(facts: Facts) -> dict[str, str]:
     """By path, the digest of what the running nginx has taken in."""
     rows = (line.split(None, 1) for line in facts.texts.get(LOADED, "").splitlines())
     return {row[1]: row[0] for row in rows if len(row) == 2}
+
+
+def _shared(facts: Facts) -> dict[str, str]:
+    return {path: digest for path, digest in _loaded(facts).items() if path in (DEFAULT, MAIN)}
 
 
 def _take(want: Mesh, loaded: str | None) -> Iterator[Step]:

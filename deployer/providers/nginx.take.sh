@@ -23,7 +23,7 @@ old=$(workers)
 closing() { for pid in $old; do [ ! -e "/proc/$pid" ] || grep -qa 'shutting down' "/proc/$pid/cmdline" || return 1; done; }
 systemctl reload nginx
 i=0
-while [ $i -lt 100 ]; do
+while [ $i -lt 1200 ]; do # with the files of a thousand apps nginx takes seconds to come up
 	new=
 	for pid in $(workers); do case " $old " in *" $pid "*) ;; *) new=$pid ;; esac; done
 	if [ -n "$new" ] && closing; then exit 0; fi

@@ -35,8 +35,8 @@ SPARE = 500 * MB
 OUTCOMES = {
     20: (20, "a buildpack does not fit; the slug was not built"),
     21: (21, "a buildpack failed; the slug was not built"),
-    124: (22, "the build took too long; the slug was not built"),
-    137: (24, "the build needs more memory; the slug was not built"),
+    124: (22, "the build took too long (fleet.json: build.timeout); the slug was not built"),
+    137: (24, "the build needs more memory (fleet.json: build.memory); the slug was not built"),
     143: (26, f"the build left less than {SPARE // MB} MB of disk and was stopped; the slug was not built"),
 }
 """What the statuses of the build dyno mean here."""

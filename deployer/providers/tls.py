@@ -13,6 +13,7 @@ from deployer.fleet import Host
 from deployer.model import Text
 from deployer.platform import Certificate
 from deployer.providers.base import render
+from deployer.providers.router import proxies
 from deployer.releases import APPS
 from deployer.world import World
 
@@ -93,7 +94,8 @@ def is_wanted(world: World) -> bool:
 
 def default(world: World, host: Host) -> Text:
     """Who answers handshakes for names that no app has a certificate for."""
-    return Text(render("nginx.tls.conf.j2", old=is_old(world.facts[host.name])))
+    old = is_old(world.facts[host.name])
+    return Text(render("nginx.tls.conf.j2", old=old, proxies=proxies(world, host)))
 
 
 def part(world: World, host: Host, domain: str) -> Text:

@@ -20,7 +20,9 @@ from pyinfra.api.exceptions import ConnectError  # noqa: E402
 from pyinfra.api.host import Host as Remote  # noqa: E402
 
 from deployer.fleet import Host  # noqa: E402
+from deployer.jumps import gate  # noqa: E402
 from deployer.problems import Problem, Where  # noqa: E402
+from deployer.remote.jump import check, gates_of, through, unreached  # noqa: E402
 from deployer.remote.known import known_hosts  # noqa: E402
 
 CONNECT_SECONDS = 10
@@ -42,6 +44,8 @@ class Links:
     hosts: Mapping[str, Host]
     lost: Mapping[str, Problem]
     keys_file: str | None = None
+    gates: Links | None = None
+    """The jump hosts, each with one connection for all hosts behind it."""
 
     def client(self, name: str) -> Any:
         """The paramiko client of a connected host."""
@@ -55,6 +59,8 @@ class Links:
     def close(self) -> None:
         for name in self.open:
             self.client(name).close()
+        if self.gates:
+            self.gates.close()
 
 
 def _caught(job: Callable[[str], Any], name: str) -> Any:
@@ -67,15 +73,17 @@ def _caught(job: Callable[[str], Any], name: str) -> Any:
 def connect(hosts: Iterable[Host], keys_file: str | None) -> Links:
     """Open all hosts in parallel. Never raises for a host that does not answer: see `lost`."""
     by_name = {host.name: host for host in hosts}
+    behind = gates_of(by_name.values())
+    gates = connect(behind, keys_file) if behind else None
     data = [(host.name, _data(host, keys_file)) for host in by_name.values()]
     config = Config(CONNECT_TIMEOUT=CONNECT_SECONDS, FAIL_PERCENT=100, PARALLEL=max(len(data), 1))
     state = State(Inventory((data, {})), config, check_for_changes=False)
-    found = _connect_all(state, by_name)
+    found = _connect_all(state, by_name, gates)
     lost = {name: error for name, error in found.items() if isinstance(error, Problem)}
     opened = {name: remote for name, remote in found.items() if not isinstance(remote, Problem)}
     for remote in opened.values():
         state.activate_host(remote)
-    return Links(state, opened, by_name, lost, keys_file)
+    return Links(state, opened, by_name, lost, keys_file, gates)
 
 
 def anew(links: Links, name: str, seconds: float) -> Links | None:
@@ -89,9 +97,9 @@ def anew(links: Links, name: str, seconds: float) -> Links | None:
     return None
 
 
-def _connect_all(state: State, hosts: Mapping[str, Host]) -> dict[str, Any]:
-    gates = {host.jump: gevent.lock.BoundedSemaphore(AT_ONCE) for host in hosts.values() if host.jump}
-    jobs = {r.name: state.pool.spawn(_open, r, hosts[r.name], gates) for r in state.inventory}
+def _connect_all(state: State, hosts: Mapping[str, Host], gates: Links | None) -> dict[str, Any]:
+    turns = {name: gevent.lock.BoundedSemaphore(AT_ONCE) for name in (gates.hosts if gates else ())}
+    jobs = {r.name: state.pool.spawn(_open, r, hosts[r.name], gates, turns) for r in state.inventory}
     gevent.joinall(jobs.values(), timeout=CONNECT_SECONDS * 6)
     return {n: job.get() if job.ready() else _silent(hosts[n]) for n, job in sorted(jobs.items())}
 
@@ -99,25 +107,29 @@ def _connect_all(state: State, hosts: Mapping[str, Host]) -> dict[str, Any]:
 def _silent(host: Host) -> Problem:
     where = Where(f"{host.name}/{host.address}")
     said = "nothing came of it within a minute"
-    return Problem(f"{host.name} cannot be reached", where, said, _check(host))
+    return Problem(f"{host.name} cannot be reached", where, said, check(host))
 
 
-def _check(host: Host) -> str:
-    return f"check that it is up: ssh -p {host.port} {host.user}@{host.address}"
+def _open(remote: Remote, host: Host, gates: Links | None, turns: Mapping[str, Any]) -> Remote | Problem:
+    door = gate(host)
+    if not (gates and door):
+        return _opened(remote, host)
+    if closed := gates.lost.get(door.name):
+        return unreached(host, closed.summary, closed.hint)
+    with turns[door.name]:
+        way = through(gates.client(door.name), host, CONNECT_SECONDS)
+        if isinstance(way, Problem):
+            return way
+        remote.connector.data["ssh_paramiko_connect_kwargs"] = {"sock": way}
+        return _opened(remote, host)
 
 
-def _open(remote: Remote, host: Host, gates: Mapping[str, Any]) -> Remote | Problem:
-    gate = gates.get(host.jump or "")
+def _opened(remote: Remote, host: Host) -> Remote | Problem:
     try:
-        if gate:
-            gate.acquire()
         remote.connect(show_errors=False, raise_exceptions=True)
         return remote
     except ConnectError as error:
         return _why(host, error)
-    finally:
-        if gate:
-            gate.release()
 
 
 def _data(host: Host, keys_file: str | None) -> dict[str, Any]:
@@ -127,7 +139,8 @@ def _data(host: Host, keys_file: str | None) -> dict[str, Any]:
         "ssh_user": host.user,
         "ssh_strict_host_key_checking": "yes",
         "ssh_known_hosts_file": str(known_hosts(keys_file)),
-        "ssh_connect_retries": 1,
+        # a second try would find the way through a jump host used up
+        "ssh_connect_retries": 0 if host.jump else 1,
     }
     if host.key:
         data["ssh_key"] = str(Path(host.key).expanduser())
@@ -164,6 +177,4 @@ def _why(host: Host, error: ConnectError) -> Problem:
     for mark, what, hint in _HINTS:
         if mark in words:
             return Problem(f"{host.name}: {what}", Where(f"{host.name}/{host.address}"), hint=hint)
-    return Problem(
-        f"{host.name} cannot be reached", Where(f"{host.name}/{host.address}"), words, _check(host)
-    )
+    return Problem(f"{host.name} cannot be reached", Where(f"{host.name}/{host.address}"), words, check(host))

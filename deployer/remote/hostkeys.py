@@ -3,44 +3,79 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
+from typing import Any
 
 import paramiko
+from pyinfra.connectors.sshuserclient.client import get_host_keys
 
-import deployer.remote.connect  # noqa: F401, I001  (it patches the sockets and threads that paramiko takes)
 from deployer.fleet import Host
+from deployer.jumps import gate
+from deployer.problems import Problem
+from deployer.remote.connect import Links, connect  # noqa: I001  (it patches what paramiko takes)
+from deployer.remote.jump import gates_of, through
 from deployer.remote.known import known_hosts
 
 SECONDS = 10
+Way = Callable[[], Any]
+"""Opens a socket or a channel to a host's sshd; gives None or a Problem where it cannot."""
 
 
 def pin(hosts: Iterable[Host], keys_file: str | None) -> list[str]:
-    """Pin the key of each host that has none yet; a known one is never replaced. Returns what was pinned.
+    """Pin the key of each host that has none yet, jump hosts first; a known one is never replaced.
 
-    A host that does not answer is left for the look that follows, which names it.
+    Returns what was pinned. A host that does not answer is left for the look that follows, which names it.
     """
+    hosts = tuple(hosts)
+    gates = gates_of(hosts)
+    lines = _pin(((gate, _direct(gate)) for gate in gates), keys_file)
+    links = connect(gates, keys_file)
+    try:
+        ways = ((host, _through(host, links) if host.jump else _direct(host)) for host in hosts)
+        return lines + _pin(ways, keys_file)
+    finally:
+        links.close()
+
+
+def _pin(ways: Iterable[tuple[Host, Way]], keys_file: str | None) -> list[str]:
     path = known_hosts(keys_file)
     known = paramiko.HostKeys(str(path))
     lines = []
-    for host in hosts:
+    for host, way in ways:
         name = host.address if host.port == 22 else f"[{host.address}]:{host.port}"
-        if known.lookup(name) is None and (key := _key(host)):
+        if known.lookup(name) is None and (key := _key(way)):
             known.add(name, key.get_name(), key)
             lines.append(f"pinned {host.name} ({name}): {key.get_name()} {key.fingerprint}")
     known.save(str(path))
+    # pyinfra would read the file only once
+    get_host_keys.cache.clear()
     return lines
 
 
-def _key(host: Host) -> paramiko.PKey | None:
+def _direct(host: Host) -> Way:
+    return lambda: socket.create_connection((host.address, host.port), timeout=SECONDS)
+
+
+def _through(host: Host, gates: Links) -> Way:
+    """Over the open jump host; one that let nobody in is named by the look that follows."""
+    door = gate(host)
+    is_open = door is not None and door.name in gates.open
+    return lambda: through(gates.client(door.name), host, SECONDS) if door and is_open else None
+
+
+def _key(way: Way) -> paramiko.PKey | None:
     try:
-        with socket.create_connection((host.address, host.port), timeout=SECONDS) as link:
+        link = way()
+        if link is None or isinstance(link, Problem):
+            return None
+        with closing(link):
             return _asked(link)
     except (OSError, paramiko.SSHException):
         return None
 
 
-def _asked(link: socket.socket) -> paramiko.PKey:
+def _asked(link: Any) -> paramiko.PKey:
     with closing(paramiko.Transport(link)) as transport:
         transport.start_client(timeout=SECONDS)
         return transport.get_remote_server_key()

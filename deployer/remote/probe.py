@@ -71,6 +71,16 @@ def texts(patterns):
     }
 
 
+def lines(wanted):
+    """Lines of files that are not ours, as far as they fit the pattern that comes with the glob."""
+    seen = {}  # type: dict[str, list[str]]
+    for pattern, fits in wanted:
+        for path in matching([pattern]):
+            text = read(path).decode("utf-8", "replace").splitlines()
+            seen.setdefault(path, []).extend(line.strip() for line in text if re.search(fits, line))
+    return {path: found for path, found in sorted(seen.items()) if found}
+
+
 def packages(names):
     if not names:
         return {}
@@ -120,9 +130,11 @@ def listeners():
     return found
 
 
-def addresses():
+def links():
+    """`(address, prefix, interface)` of each global address."""
     rows = json.loads(run("ip", "-j", "addr") or "[]")
-    return [a["local"] for row in rows for a in row.get("addr_info", []) if a.get("scope") == "global"]
+    found = [(row["ifname"], a) for row in rows for a in row.get("addr_info", [])]
+    return [(a["local"], a["prefixlen"], name) for name, a in found if a.get("scope") == "global"]
 
 
 def resolvers():
@@ -187,6 +199,7 @@ def codename():
 
 
 def look(request):
+    linked = links()
     return {
         "version": 1,
         "codename": codename(),
@@ -194,7 +207,8 @@ def look(request):
         "apparmor": read("/sys/module/apparmor/parameters/enabled").startswith(b"Y"),
         "memory": memory(),
         "disk_free": disk_free(),
-        "addresses": addresses(),
+        "addresses": [address for address, _, _ in linked],
+        "interfaces": {"%s/%d" % (address, prefix): name for address, prefix, name in linked},
         "resolvers": resolvers(),
         "listeners": listeners(),
         "files": files(request["files"]),
@@ -204,6 +218,7 @@ def look(request):
         "units": units(request["units"]),
         "packages": packages(request["packages"]),
         "tables": tables(request["tables"]),
+        "lines": lines(request["lines"]),
         "answers": answers(),
     }
 

@@ -2,7 +2,8 @@
 
 One JSON request on standard input; every part may be left out:
 `lines`     {dyno: {pipe, text}}: each text goes into the dyno's own output
-`requests`  {port, path, headers, marks}: one GET for each mark, one after another, to this host's router
+`requests`  {port, proxy, path, headers, marks}: one GET for each mark, one after another, to this host's
+            router, each after a PROXY header where the router asks for one
 `log`       {path, mark, awaited, seconds}: read until all is there, or nothing awaited came for so long
 `record`    {path, text}: a file beside a release's record, if this host has the record
 One JSON report on standard output: `refused` {dyno: why}, `answers` {mark: status or why there is none},
@@ -20,6 +21,7 @@ TAIL = 2 << 20
 ANSWER_SECONDS, REST_SECONDS, SENDING_SECONDS = 7, 1, 20
 PIPE_SECONDS = 2
 POLL = 0.05
+PROXY = b"PROXY TCP4 127.0.0.1 127.0.0.1 1 80\r\n"
 SOURCE = re.compile(r"\S+ ((?:app|heroku)\[[^\]]+\]):")
 
 
@@ -63,6 +65,9 @@ def ask(requests, mark):
     headers = dict(requests["headers"], Connection="close", **{"X-Request-Id": mark})
     link = http.client.HTTPConnection("127.0.0.1", requests["port"], timeout=ANSWER_SECONDS)
     try:
+        link.connect()
+        if requests["proxy"]:
+            link.sock.sendall(PROXY)
         link.request("GET", requests["path"], headers=headers)
         sock = link.sock
         response = link.getresponse()

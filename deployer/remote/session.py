@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from deployer.fleet import Host
+from deployer.jumps import gate
 from deployer.problems import Problem, UnreachableError, Where
 
 TAIL = "/var/lib/deployer/bin/log-tail"
@@ -32,19 +33,27 @@ def log_lines(
 
 
 def connection(host: Host, keys_file: str | None) -> Any:
-    """fabric's, opened. Raises OSError."""
+    """fabric's, opened, through the jump host if there is one. Raises OSError, for SSH's errors too."""
     from fabric import Connection
-    from paramiko import RejectPolicy
+    from paramiko import RejectPolicy, SSHException
 
     from deployer.remote.known import known_hosts
 
-    connect = {"key_filename": host.key} if host.key else {}
+    door = gate(host)
     link = Connection(
-        host.address, user=host.user, port=host.port, connect_timeout=10, connect_kwargs=connect
+        host.address,
+        user=host.user,
+        port=host.port,
+        gateway=connection(door, keys_file) if door else None,
+        connect_timeout=10,
+        connect_kwargs={"key_filename": host.key} if host.key else {},
     )
     link.client.load_host_keys(str(known_hosts(keys_file)))
     link.client.set_missing_host_key_policy(RejectPolicy())
-    link.open()
+    try:
+        link.open()
+    except SSHException as error:
+        raise OSError(str(error)) from error
     return link
 
 

@@ -56,7 +56,7 @@ def validate(folder: Path, environment: str | None = None) -> tuple[Problem, ...
         spec, problems = _certified(*_look(folder, environment))
     except InputError as error:
         return error.problems
-    bad = objections(spec, spec.fleet.domains, datetime.now(UTC))
+    bad = objections(spec, spec.fleet.names, datetime.now(UTC))
     return _in_order((*problems, *missing(spec), *bad))
 
 
@@ -71,7 +71,7 @@ def _look(
     _require(folder, environment)
     app, inv = manifest(folder, environment), inventory(folder, environment)
     fleet = _resolved(inv.fleet, folder)
-    given, unread = config.values({} if to else fleet.config, folder, inv.where)
+    given, unread = config.values(fleet.config if builds or slug else {}, folder, inv.where)
     contents = _declared(app.app) | given
     source, left = _tree(folder, fleet) if builds else (Tree(folder, ()), ())
     can_fit = builds and not left

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from deployer.fleet import Fleet, FromFile, OwnCertificate, Source
+from deployer.fleet import Fleet
+from deployer.https import OwnCertificate
 from deployer.platform import Certificate
 from deployer.problems import InputError, Problem
 from deployer.source import config
 from deployer.source.app_rules import At
+from deployer.values import FromFile, Source
 
 
 def pair(chain: Path, key: Path) -> Certificate:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from deployer.fleet import host_list
+from deployer.jumps import placed
 from deployer.problems import Problem
 from deployer.source.app_rules import At
 from deployer.source.names import PORT, objection
@@ -27,7 +28,10 @@ def check(data: dict[str, Any], at: At) -> Iterator[Problem]:
     hosts = tuple(_placed(data))
     yield from _twice(hosts, at)
     yield from _addresses(hosts, at)
+    yield from _jumps(data, at)
     yield from _domains(data.get("domains", []), at)
+    yield from _domain(data.get("domain"), at)
+    yield from _routing(data, hosts, at)
     yield from _networks(data, hosts, at)
     yield from _config(data.get("config", {}), at)
 
@@ -83,6 +87,22 @@ def _addresses(hosts: tuple[PlacedHost, ...], at: At) -> Iterator[Problem]:
                 yield Problem(summary, at(f"{pointer}/{key}"), hint=hint)
 
 
+def _jumps(data: dict[str, Any], at: At) -> Iterator[Problem]:
+    written = [("/ssh", data.get("ssh", {})), *_written(data.get("hosts", []))]
+    for pointer, way in written:
+        if "jump" in way and not 0 < placed(way["jump"].rpartition("@")[2])[1] < 1 << 16:
+            yield Problem(f"{way['jump']!r} has no usable port", at(f"{pointer}/jump"), hint=_PORTS)
+
+
+def _written(hosts: Any) -> Iterator[PlacedHost]:
+    """Each host as the file has it, without what `ssh` says of all."""
+    rows = hosts.items() if isinstance(hosts, dict) else enumerate(hosts)
+    return ((f"/hosts/{escape(str(name))}", host) for name, host in rows if host)
+
+
+_PORTS = "Ports are 1 to 65535; 22 is taken where none is written."
+
+
 def _ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(address)
@@ -101,6 +121,44 @@ def _domains(domains: list[str | None], at: At) -> Iterator[Problem]:
             yield Problem(f"{domain!r} is no domain", where, hint=hint)
         elif seen.setdefault(domain.lower(), index) != index:
             yield Problem(f"{domain} is listed twice", where, hint="Delete one.", severity="warning")
+
+
+def _domain(domain: str | None, at: At) -> Iterator[Problem]:
+    if domain is not None and (not _DOMAIN.fullmatch(domain) or domain.startswith("*")):
+        hint = "Write the part that all apps have in common, such as apps.example.com."
+        yield Problem(f"{domain!r} is no domain for a fleet", at("/domain"), hint=hint)
+
+
+def _routing(data: dict[str, Any], hosts: tuple[PlacedHost, ...], at: At) -> Iterator[Problem]:
+    for index, text in enumerate(data.get("routing", {}).get("proxy_protocol", [])):
+        if text is not None and _network(text) is None:
+            hint = "Write the address or network of a load balancer, such as 10.0.3.0/24."
+            yield Problem(f"{text!r} is no network", at(f"/routing/proxy_protocol/{index}"), hint=hint)
+    if (text := data.get("virtual_address")) is None:
+        return
+    address = _ip(str(text))
+    if address is None or address.version != 4 or address.packed[3] in (0, 255):
+        hint = "Write an IPv4 address that nobody has yet, in the network of the routers."
+        yield Problem(f"{text!r} cannot be the routers' address", at("/virtual_address"), hint=hint)
+    elif holder := next((host["name"] for _, host in hosts if text in _own(host)), ""):
+        hint = "Write one that nobody has yet: the routers hold it in turn."
+        yield Problem(f"{text} is the address of {holder}", at("/virtual_address"), hint=hint)
+    yield from _unaddressed(hosts, at)
+
+
+def _own(host: dict[str, Any]) -> tuple[str, str]:
+    """Its address for us, and that for the other hosts."""
+    return str(host["address"]), str(host.get("private_address", host["address"]))
+
+
+def _unaddressed(hosts: tuple[PlacedHost, ...], at: At) -> Iterator[Problem]:
+    """Routers that the others could not name to keepalived, which knows addresses only."""
+    for pointer, host in hosts:
+        known = _ip(_own(host)[1])
+        if "router" in host.get("roles", ()) and (known is None or known.version != 4):
+            hint = f'Write the IPv4 address of {host["name"]} among the others as its "private_address".'
+            summary = f"{host['name']} is to have the virtual address, and no IPv4 address of it is known"
+            yield Problem(summary, at(pointer), hint=hint)
 
 
 def _networks(data: dict[str, Any], hosts: tuple[PlacedHost, ...], at: At) -> Iterator[Problem]:

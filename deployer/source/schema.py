@@ -104,7 +104,9 @@ def _wrong(document: Document, pointer: str, error: ValidationError) -> Problem:
 
 def _hint(error: ValidationError) -> str:
     like = nearest(error.instance, error.validator_value) if error.validator == "enum" else ""
-    return like or str(error.schema.get("description", ""))
+    said = str(error.schema.get("description", ""))
+    shown = (json.dumps(example) for example in error.schema.get("examples", ()))
+    return like or (f"{said} For example: {_listed(shown, 'or')}" if "examples" in error.schema else said)
 
 
 def _kind(value: Any) -> str:

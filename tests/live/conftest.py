@@ -124,6 +124,18 @@ def chaos(shop: Shop) -> Shop:
     return shop
 
 
+@pytest.fixture
+def app(shop: Shop, tmp_path: Path) -> Iterator[Shop]:
+    """A small app without a language of its own, gone afterwards."""
+    from small import another
+
+    folder = tmp_path / "small"
+    folder.mkdir()
+    made = another(shop, folder, "small")
+    yield made
+    made.deploy("destroy", "--confirm", "small")
+
+
 @pytest.fixture(autouse=True)
 def settled(shop: Shop) -> None:
     """Whatever the test before left undone is done first."""

@@ -49,6 +49,48 @@ def test_an_unknown_host_key_is_not_trusted_by_itself(shop: Shop) -> None:
         path.write_text(good)
 
 
+def _through(shop: Shop, jump: str) -> dict[str, object]:
+    fleet = json.loads((shop.folder / "fleet.json").read_text())
+    behind = {name: fleet["hosts"][name] | {"jump": jump} for name in ("box-2", "box-3")}
+    shop.edit("fleet.json", hosts=fleet["hosts"] | behind)
+    return dict(fleet["hosts"])
+
+
+def test_hosts_behind_a_jump_host_are_reached_through_it_only(shop: Shop) -> None:
+    now = shop.ssh("box-2", "date +%s").strip()
+    hosts = _through(shop, "10.77.0.11")
+    try:
+        shop.edit("fleet.json", formation={"web": {"quantity": 3}})
+        shop.settle()
+        assert len(shop.ps()) == 4
+        assert shop.deploy("logs", "-n", "1").stdout
+    finally:
+        shop.edit("fleet.json", hosts=hosts, formation={})
+    let_in = f"journalctl -u ssh --since @{now} -o cat | grep -o 'Accepted publickey for root from [^ ]*'"
+    ways = set(shop.ssh("box-3", let_in).split("\n")) - {""}
+    assert ways - {"Accepted publickey for root from 10.77.0.1"} == {
+        "Accepted publickey for root from 10.77.0.11"
+    }
+
+
+@pytest.mark.parametrize(
+    ("jump", "words"),
+    [
+        ("10.77.0.11:2222", "10.77.0.11:2222 cannot be reached"),
+        ("stranger@10.77.0.11", "stranger@10.77.0.11:22: it refused the key"),
+    ],
+)
+def test_a_jump_host_that_is_shut_is_named(shop: Shop, jump: str, words: str) -> None:
+    hosts = _through(shop, jump)
+    try:
+        said = shop.deploy("plan", code=4).stderr
+    finally:
+        shop.edit("fleet.json", hosts=hosts)
+    assert "box-2 cannot be reached through its jump host" in said
+    assert words in said
+    assert "box-1" not in said
+
+
 def test_a_sudo_that_asks_is_said_so(shop: Shop) -> None:
     fleet = json.loads((shop.folder / "fleet.json").read_text())
     shop.edit("fleet.json", ssh={**fleet["ssh"], "user": lab.ASKER})
@@ -101,6 +143,16 @@ def test_a_saved_plan_goes_stale(shop: Shop) -> None:
     shop.deploy("plan", "--out", saved)
     shop.deploy("apply", saved)
     assert shop.changes() == []
+
+
+def test_a_port_that_is_taken_is_said_before_anything_is_done(shop: Shop) -> None:
+    stranger = "systemd-run -q -u stranger python3 -m http.server 80"
+    shop.ssh("box-2", f"systemctl stop nginx && {stranger} && sleep 1")
+    try:
+        done = shop.apply(code=1)
+    finally:
+        shop.ssh("box-2", "systemctl stop stranger; systemctl start nginx")
+    assert "port 80 of box-2, which a router needs, is taken by python3" in done.stderr
 
 
 def test_a_full_disk_is_said_and_mended_later(shop: Shop) -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import shutil
 import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import ROOT, Shop
+from small import SERVE, another, pack, pages
 
 pytestmark = pytest.mark.live
 
@@ -33,37 +30,6 @@ LANGUAGES = {
 """A line of each example's source, as it is and as it is changed to; the page shows it."""
 STACKS = {"node": "debian-13", "php": "debian-13"}
 """Examples that are deployed on the other stack here, so that both are."""
-
-
-def another(shop: Shop, folder: Path, name: str, **fleet: Any) -> Shop:
-    """An app of its own on the same hosts."""
-    document = json.loads((shop.folder / "fleet.json").read_text())
-    own = {"app": name, "domains": [f"{name}.test"], "config": {}, "formation": {}}
-    (folder / "fleet.json").write_text(json.dumps(document | own | fleet))
-    return Shop(folder)
-
-
-def pages(app: Shop, name: str) -> set[str]:
-    """What both routers answer, each asked twice."""
-    return {app.get(f"10.77.0.{n}", host=f"{name}.test") for n in (11, 12, 11, 12)}
-
-
-@pytest.fixture
-def app(shop: Shop, tmp_path: Path) -> Iterator[Shop]:
-    """A small app without a language of its own, gone afterwards."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    made = another(shop, folder, "small")
-    yield made
-    made.deploy("destroy", "--confirm", "small")
-
-
-def pack(folder: Path, **scripts: str) -> None:
-    """A buildpack of these scripts in `folder`."""
-    (folder / "bin").mkdir(parents=True)
-    for name, text in scripts.items():
-        (folder / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
-        (folder / "bin" / name).chmod(0o755)
 
 
 def git(folder: Path, *words: str) -> str:
@@ -100,7 +66,6 @@ def test_an_example_of_each_language_deploys_and_is_released_again(
         made.deploy("destroy", "--confirm", f"in-{language}")
 
 
-SERVE = "web: cd /app && exec python3 -m http.server $PORT --bind 0.0.0.0"
 LIST = (
     'echo "---"\necho "default_process_types:"\necho "  web: cd /app && exec python3 -m http.server \\$PORT"'
 )
@@ -137,20 +102,6 @@ def test_a_real_buildpack_of_others_works_unchanged(app: Shop) -> None:
     assert pages(app, "small") == {"inline\n"}
 
 
-def test_a_failed_release_phase_keeps_the_old_release(app: Shop) -> None:
-    (app.folder / "index.html").write_text("one\n")
-    (app.folder / "requirements.txt").write_text("")
-    (app.folder / "Procfile").write_text(SERVE)
-    app.settle()
-    (app.folder / "Procfile").write_text(f"{SERVE}\nrelease: echo no such table; exit 3\n")
-    done = app.apply(code=8)
-    assert "no such table" in done.stderr
-    assert "v1 goes on serving" in done.stderr
-    assert pages(app, "small") == {"one\n"}
-    (app.folder / "Procfile").write_text(SERVE)
-    assert app.plan()["changes"] == []
-
-
 def test_a_slug_is_promoted_without_a_build(app: Shop) -> None:
     (app.folder / "index.html").write_text("one\n")
     (app.folder / "requirements.txt").write_text("")
@@ -169,70 +120,13 @@ def test_a_slug_is_promoted_without_a_build(app: Shop) -> None:
         app.deploy("destroy", "-e", "production", "--confirm", "small-production")
 
 
-BAD = {
-    "does not fit": ({"detect": "exit 1", "compile": "true"}, "App not compatible with buildpack: bad"),
-    "fails": ({"detect": "echo Bad", "compile": "echo this is why; exit 3"}, "this is why"),
-    "eats all memory": (
-        {"detect": "echo Bad", "compile": 'python3 -c \'bytearray(4 << 30).replace(b"a", b"b")\''},
-        "needs more memory",
-    ),
-}
-
-
-@pytest.mark.parametrize("how", BAD)
-def test_a_bad_build_is_said_and_leaves_the_old_release(app: Shop, how: str) -> None:
-    scripts, words = BAD[how]
-    (app.folder / "index.html").write_text("one\n")
-    (app.folder / "requirements.txt").write_text("")
+def test_the_end_of_a_long_build_log_is_shown(app: Shop) -> None:
     (app.folder / "Procfile").write_text(SERVE)
+    words = "head -c 1500000 /dev/zero | tr '\\0' x | fold -w 1000; echo the end"
+    pack(app.folder / "long", detect="echo Long", compile=words)
+    (app.folder / "app.json").write_text(json.dumps({"buildpacks": [{"url": "./long"}]}))
     app.settle()
-    pack(app.folder / "bad", **scripts)
-    (app.folder / "app.json").write_text(json.dumps({"buildpacks": [{"url": "./bad"}]}))
-    done = app.apply(code=8)
-    assert words in done.stderr
-    assert pages(app, "small") == {"one\n"}
-    left = "find /var/lib/deployer/apps/small/build /run/deployer/build -mindepth 1 2>/dev/null"
-    assert app.ssh("box-1", left, check=False) == ""
-
-
-def test_a_buildpack_that_cannot_be_had_is_said_before_anything_is_done(app: Shop) -> None:
-    (app.folder / "Procfile").write_text(SERVE)
-    packs = [{"url": "file:///nowhere/pack"}, {"url": "http://127.0.0.1:9/pack.tgz"}]
-    (app.folder / "app.json").write_text(json.dumps({"buildpacks": packs}))
-    done = app.deploy("plan", code=1)
-    assert done.stderr.count("cannot be fetched") == 2
-
-
-ODD = (b"with space", b"new\nline", b"\xff\xfe", b"-rf", b'quote\'d "$HOME" `id`')
-
-
-def test_odd_names_arrive_to_the_byte(app: Shop) -> None:
-    folder = os.fsencode(app.folder)
-    for name in ODD:
-        Path(os.fsdecode(os.path.join(folder, name))).write_text("odd\n")
-    os.symlink("nowhere", os.path.join(folder, b"broken"))
-    (app.folder / "requirements.txt").write_text("")
-    (app.folder / "Procfile").write_text(SERVE)
-    app.settle()
-    (digest,) = {c["slug"] for c in json.loads(app.deploy("releases", "--json").stdout)}
-    listed = f"cd /var/lib/deployer/apps/small/slugs/{digest}/app && find . -maxdepth 1 -print0 | base64 -w0"
-    for host in ("box-1", "box-2", "box-3"):
-        names = base64.b64decode(app.ssh(host, listed)).split(b"\0")
-        assert {b"./" + name for name in (*ODD, b"broken")} <= set(names)
-
-
-def test_a_killed_build_leaves_the_next_one_clean(app: Shop) -> None:
-    (app.folder / "Procfile").write_text(SERVE)
-    slow = "echo half >$1/index.html; [ -e $2/again ] || { touch $2/again; sleep 60; }; echo whole >$1/index.html"
-    pack(app.folder / "slow", detect="echo Slow", compile=slow)
-    (app.folder / "app.json").write_text(json.dumps({"buildpacks": [{"url": "./slow"}]}))
-    running = subprocess.Popen(app.argv("build"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    for line in running.stdout or ():
-        if "Using buildpack" in line:
-            break
-    time.sleep(1)
-    running.kill()
-    running.wait()
-    app.deploy("unlock")
-    app.settle()
-    assert pages(app, "small") == {"whole\n"}
+    done = app.deploy("releases", "show", "v1", "--build")
+    assert "the end" in done.stdout
+    assert "are left out" in done.stderr
+    assert 1000000 < len(done.stdout) < 1100000

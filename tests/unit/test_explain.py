@@ -36,6 +36,7 @@ FLEET: dict[str, Any] = {
     "allow": ["192.0.2.77"],
     "health": {"path": "/up"},
     "stack_updates": "2026-11-23",
+    "virtual_address": "192.0.2.9",
     "tls": {"acme": {"email": "ada@example.com"}},
 }
 APP: dict[str, Any] = {

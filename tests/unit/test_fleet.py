@@ -18,6 +18,7 @@ from deployer.fleet import (
     load_fleet,
     megabytes,
 )
+from deployer.jumps import gate
 
 
 def fleet_of(**keys: Any) -> Fleet:
@@ -47,6 +48,21 @@ def test_ssh_says_what_hosts_do_not() -> None:
     )
     assert fleet.hosts == (expected,)
     assert fleet.known_hosts == "keys"
+
+
+@pytest.mark.parametrize(
+    ("jump", "way"),
+    [
+        ("gate", ("admin", "gate", 22)),
+        ("me@gate.example.com:2222", ("me", "gate.example.com", 2222)),
+        ("[2001:db8::1]", ("admin", "2001:db8::1", 22)),
+        ("me@[2001:db8::1]:2222", ("me", "2001:db8::1", 2222)),
+    ],
+)
+def test_a_jump_host_is_logged_in_to_like_the_host_behind_it(jump: str, way: tuple[str, str, int]) -> None:
+    door = gate(Host(name="a", address="x", user="admin", key="id", jump=jump))
+    assert door and (door.user, door.address, door.port) == way
+    assert (door.key, door.jump) == ("id", None)
 
 
 def test_other_hosts_use_the_private_address() -> None:

@@ -9,6 +9,7 @@ import pytest
 from deployer import obstacles
 from deployer.facts import Facts
 from deployer.fleet import Host
+from deployer.world import Claims
 
 ALL = frozenset({"router", "dynos", "logplex", "build"})
 HOST = Host(name="one", address="192.0.2.1", roles=ALL)
@@ -38,3 +39,34 @@ def test_obstacles(host: Host, facts: Facts, said: list[str]) -> None:
     problems = obstacles.found((host,), {"one": facts})
     assert [problem.summary for problem in problems] == said
     assert all(problem.hint for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [("192.0.2.1", []), ("192.0.2.9", ["no network interface of one has 192.0.2.9"])],
+)
+def test_a_router_sends_from_the_address_that_the_others_know(address: str, said: list[str]) -> None:
+    host = HOST.model_copy(update={"mesh": address})
+    facts = {"one": replace(FACTS, interfaces={"192.0.2.1/24": "eth0"}, addresses=("192.0.2.1",))}
+    problems = obstacles.to_claims("hello", Claims(virtual_address="192.0.2.100"), (host,), facts)
+    assert [problem.summary for problem in problems] == said
+    assert obstacles.to_claims("hello", Claims(), (host,), facts) == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "is_theirs"),
+    [
+        ("listen 80 default_server;", True),
+        ("listen 0.0.0.0:80 reuseport default_server;", True),
+        ("listen default_server;", True),
+        ("listen [::]:80 default_server;", False),
+        ("listen 443 ssl default_server;", False),
+        ("listen 192.0.2.1:80 default_server;", False),
+        ("# listen 80 default_server;", False),
+        ("listen 80;", False),
+    ],
+)
+def test_a_default_site_of_the_user_is_said(line: str, is_theirs: bool) -> None:
+    facts = {"one": replace(FACTS, lines={"/etc/nginx/sites-enabled/blog": (line,)})}
+    notes = obstacles.notes((HOST,), facts)
+    assert [note.split(": ")[0] for note in notes] == (["one"] if is_theirs else [])

@@ -38,7 +38,7 @@ def probe() -> Tools:
 
 
 def test_a_host_without_tools_is_looked_at_all_the_same(probe: Tools) -> None:
-    request = {key: ["x"] for key in Probe().as_dict()}
+    request = {key: ["x"] for key in Probe().as_dict()} | {"lines": [["x", "y"]]}
     seen = probe({})["look"](request)
     empty = ("addresses", "listeners", "files", "texts", "private", "folders", "units", "packages", "tables")
     assert {key: bool(seen[key]) for key in empty} == dict.fromkeys(empty, False)
@@ -83,11 +83,21 @@ def test_listeners_by_port(probe: Tools) -> None:
 
 
 def test_addresses_that_others_can_use(probe: Tools) -> None:
+    own = {"local": "127.0.0.1", "prefixlen": 8, "scope": "host"}
+    other = {"local": "192.0.2.1", "prefixlen": 24, "scope": "global"}
     rows = [
-        {"addr_info": [{"local": "127.0.0.1", "scope": "host"}, {"local": "192.0.2.1", "scope": "global"}]},
-        {},
+        {"ifname": "lo", "addr_info": [own]},
+        {"ifname": "eth0", "addr_info": [other]},
+        {"ifname": "eth1"},
     ]
-    assert probe({"ip -j addr": json.dumps(rows)})["addresses"]() == ["192.0.2.1"]
+    assert probe({"ip -j addr": json.dumps(rows)})["links"]() == [("192.0.2.1", 24, "eth0")]
+
+
+def test_of_files_that_are_not_ours_only_the_lines_asked_for_are_read(probe: Tools, tmp_path: Path) -> None:
+    (tmp_path / "a.conf").write_text("\tlisten 80;\npassword hunter2;\n")
+    (tmp_path / "b.conf").write_text("password hunter2;\n")
+    wanted = [[f"{tmp_path}/*.conf", "listen"], [f"{tmp_path}/none", "x"]]
+    assert probe({})["lines"](wanted) == {f"{tmp_path}/a.conf": ["listen 80;"]}
 
 
 def test_tables_with_the_ports_of_the_kernel(probe: Tools) -> None:

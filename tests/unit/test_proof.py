@@ -100,6 +100,7 @@ def test_what_a_host_is_asked() -> None:
     marks = [f"{MARK}-0-0", f"{MARK}-0-1"]
     assert order["requests"] == {
         "port": 80,
+        "proxy": False,
         "path": "/up",
         "headers": {"Host": "proof.example.com", "User-Agent": "deployer-proof"},
         "marks": marks,

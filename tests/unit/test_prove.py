@@ -81,9 +81,27 @@ def port(asked: list[tuple[str, dict[str, str]]]) -> Iterator[int]:
     server.server_close()
 
 
-def requests(port: int, path: str, *marks: str) -> dict[str, Any]:
+def requests(port: int, path: str, *marks: str, proxy: bool = False) -> dict[str, Any]:
     headers = {"Host": "hello", "User-Agent": "deployer-proof"}
-    return {"port": port, "path": path, "headers": headers, "marks": marks}
+    return {"port": port, "proxy": proxy, "path": path, "headers": headers, "marks": marks}
+
+
+def test_a_router_behind_a_balancer_is_asked_as_one_would() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        asked = []
+
+        def serve() -> None:
+            link, _ = listening.accept()
+            with link, link.makefile("rb") as lines:
+                asked.extend([lines.readline(), lines.readline()])
+                link.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        report = prove(requests=requests(listening.getsockname()[1], "/", MARK, proxy=True))
+        thread.join()
+    assert report["answers"] == {MARK: 204}
+    assert asked == [b"PROXY TCP4 127.0.0.1 127.0.0.1 1 80\r\n", b"GET / HTTP/1.1\r\n"]
 
 
 def test_marked_requests_one_after_another(port: int, asked: list[tuple[str, dict[str, str]]]) -> None:

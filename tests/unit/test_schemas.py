@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from deployer.app import Addon, App, Scale, Var
 from deployer.fleet import (
-    Acme,
+    BuildLimits,
     Fleet,
     FromCommand,
     FromEnv,
@@ -21,11 +21,11 @@ from deployer.fleet import (
     Health,
     Host,
     Metrics,
-    OwnCertificate,
     Rollout,
+    Routing,
     Size,
-    Tls,
 )
+from deployer.https import Acme, OwnCertificate, Tls
 from deployer.source import data, schema
 from deployer.source.text import parse
 from deployer.stacks import Stack, named
@@ -41,11 +41,13 @@ MODELS: dict[tuple[str, str], tuple[type[BaseModel], ...]] = {
     ("fleet", "scale"): (Scale,),
     ("fleet", "size"): (Size,),
     ("fleet", "rollout"): (Rollout,),
+    ("fleet", "build"): (BuildLimits,),
     ("fleet", "health"): (Health,),
     ("fleet", "tls"): (Tls,),
     ("fleet", "acme"): (Acme,),
     ("fleet", "certificate"): (OwnCertificate,),
     ("fleet", "private_key"): (FromEnv, FromFile, FromCommand),
+    ("fleet", "routing"): (Routing,),
     ("fleet", "metrics"): (Metrics,),
     ("fleet", "source"): (FromEnv, FromFile, FromCommand),
     ("stack", ""): (Stack,),

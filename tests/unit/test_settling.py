@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from fleets import Fleet, fleet, spec
 
+from deployer.cli.platform import MESH
 from deployer.decision import Decided
 from deployer.platform import (
     Certificate,
@@ -24,7 +25,6 @@ from deployer.problems import InputError
 from deployer.settling import settled
 
 TWO = {"one": "router dynos logplex build", "two": "dynos router"}
-MESH = frozenset({"platform", "nginx"})
 
 
 def asked(seen: Fleet, edit: Edit, **words: object) -> Decided:
@@ -46,6 +46,8 @@ def test_a_domain_is_added_on_all_routers_and_stays(serving: Fleet) -> None:
         "nginx/two/hello",
         "platform/one/settings",
         "platform/two/settings",
+        "router/one/claims",
+        "router/two/claims",
     ]
     serving.run(todo.plan)
     assert asked(serving, with_domains(add=["shop.example.com"])).plan.empty
@@ -54,7 +56,7 @@ def test_a_domain_is_added_on_all_routers_and_stays(serving: Fleet) -> None:
 
 def test_nothing_is_released_by_a_command_though_the_source_has_changed(serving: Fleet) -> None:
     todo = asked(serving, with_domains(add=["shop.example.com"]), source="two", scale={"web": 3})
-    assert {c.address.split("/")[0] for c in todo.plan.changes} == MESH
+    assert {c.address.split("/")[0] for c in todo.plan.changes} == MESH - {"certificates"}
     serving.run(todo.plan)
     assert serving.plan(spec(hosts=TWO)).empty
 

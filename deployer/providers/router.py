@@ -1,0 +1,173 @@
+"""What the apps of a router share: who answers for unknown hosts, and how much nginx has room for."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deployer import claims
+from deployer.facts import Facts, Probe
+from deployer.fleet import Host
+from deployer.model import Put, Sh, Stage, Step, Text
+from deployer.providers import parts
+from deployer.providers.base import About, given, plain_cause, render, roles
+from deployer.providers.host import BIN
+from deployer.spec import Spec
+from deployer.world import Claims, World
+
+DEFAULT = "/etc/nginx/conf.d/deployer.conf"
+MAIN = "/etc/nginx/modules-enabled/deployer.conf"
+"""Debian's nginx.conf includes this folder outside of `http`."""
+NOBODY = "deployer.invalid"
+"""A name that no app can have (RFC 2606): whoever asks for it is answered by the router itself."""
+STOCK = "/etc/nginx/sites-enabled/default"
+SHIPPED = "ce0901350a021608139b5639cf4ccd7717bef8c3a9e4f79031eb46386b67b03f"
+"""What Debian 12 has there."""
+LINGER = "1h"
+"""For so long old worker processes may go on: a reload leaves those that have websockets."""
+ROOM = {
+    "server_names_hash_bucket_size": "128",
+    "server_names_hash_max_size": "16384",
+    "variables_hash_bucket_size": "128",
+    "variables_hash_max_size": "65536",
+}
+"""For the names of a thousand apps; nginx says so at each check when there is less than it wants."""
+_LIMIT = {"worker_shutdown_timeout": LINGER}
+_THEIRS = ("/etc/nginx/nginx.conf", "/etc/nginx/conf.d/*.conf", "/etc/nginx/sites-enabled/*")
+_LISTENS = r"^\s*listen\s+(?:(?:\*:|0\.0\.0\.0:)?80\s+)?(?:[a-z][a-z0-9_=]*\s+)*default_server\b"
+_SETS = rf"^\s*(?:{'|'.join((*ROOM, *_LIMIT))})\s"
+_CLAIMS = (
+    "Apps that share routers are told of each other's domains, and what a port or address is to do for all."
+)
+_RULE = (
+    "Who asks a router for a host that no app has gets 404, and no app's log tells of it. "
+    "nginx has room for many apps, and old worker processes end within an hour."
+)
+
+
+@dataclass(frozen=True)
+class ClaimsSeen:
+    """What other apps are told of this one."""
+
+    key: str
+    app: str
+    domains: tuple[str, ...]
+    virtual_address: str
+    proxy_protocol: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ClaimsWanted:
+    app: str
+    claims: Claims
+    key: str = "claims"
+
+    def expect(self) -> ClaimsSeen:
+        claim = self.claims
+        return ClaimsSeen(self.key, self.app, claim.domains, claim.virtual_address, claim.proxy_protocol)
+
+
+@dataclass(frozen=True)
+class SharedSeen:
+    """`stock` is whether Debian's own default site stands in the way."""
+
+    key: str
+    config: str
+    stock: bool
+
+
+@dataclass(frozen=True)
+class Shared:
+    path: str
+    config: Text
+
+    @property
+    def key(self) -> str:
+        return f"file:{self.path}"
+
+    def expect(self) -> SharedSeen:
+        return SharedSeen(self.key, self.config.sha, False)
+
+
+class RouterProvider:
+    name = "router"
+
+    def desire(self, world: World, host: Host) -> Iterator[Any]:
+        if "router" in host.roles and world.release:
+            yield ClaimsWanted(world.app, world.claims)
+        for path, config in shared(world, host).items():
+            yield Shared(path, config)
+
+    def probe(self, app: str) -> Probe:
+        lines = {(path, fits) for path in _THEIRS for fits in (_LISTENS, _SETS)}
+        texts = frozenset({claims.path("*")})
+        return Probe(files=frozenset({DEFAULT, MAIN, STOCK}), texts=texts, lines=frozenset(lines))
+
+    def observe(self, app: str, facts: Facts) -> Iterator[Any]:
+        if claims.path(app) in facts.texts:
+            yield ClaimsWanted(app, claims.read(facts.document(claims.path(app)))).expect()
+        for path in (MAIN, DEFAULT):
+            if config := facts.sha(path):
+                yield SharedSeen(f"file:{path}", config, path == DEFAULT and facts.sha(STOCK) == SHIPPED)
+
+    def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
+        """Apps share these files, so no app's plan removes them; what an app claims goes with it."""
+        if isinstance(want, ClaimsWanted):
+            text = Text(json.dumps(want.claims.as_dict(), indent=1) + "\n")
+            yield Step(Stage.PREPARE, "tell other apps", Put(claims.path(want.app), text))
+        elif isinstance(have, ClaimsSeen):
+            yield parts.remove(claims.path(have.app), Stage.RETIRE)
+        elif want:
+            yield Step(Stage.ROUTE, f"write {want.path}", Sh((f"{BIN}/mesh-put", want.path), want.config))
+
+    def cause(self, world: World, want: Any, have: Any, differs: frozenset[str]) -> str:
+        if differs == {"stock"}:
+            return "Debian's own default site is in the way"
+        return plain_cause(want, have, differs)
+
+    def about(self, spec: Spec, host: Host, key: str) -> About:
+        drop = f"take the role router from {host.name}, in fleet.json"
+        if key == "claims":
+            asks = (*given(spec, "domains", "domain", "virtual_address", "routing"), roles(spec, host))
+            return About(asks, (claims.path(spec.fleet.app),), _CLAIMS, drop=drop)
+        asks = (*given(spec, "routing"), roles(spec, host))
+        return About(asks, (key.removeprefix("file:"),), _RULE, drop=drop)
+
+
+def shared(world: World, host: Host) -> Mapping[str, Text]:
+    """The files by path; none on a host that is no router."""
+    if "router" not in host.roles:
+        return {}
+    facts = world.facts[host.name]
+    taken = {line.split()[0] for _, line in _theirs(facts, _SETS)}
+    main, room = (sorted((n, v) for n, v in given.items() if n not in taken) for given in (_LIMIT, ROOM))
+    default = render(
+        "router.default.conf.j2",
+        settings=room,
+        proxies=proxies(world, host),
+        is_default=not defaults(facts),
+        name=NOBODY,
+    )
+    return {MAIN: Text(render("router.main.conf.j2", settings=main)), DEFAULT: Text(default)}
+
+
+def proxies(world: World, host: Host) -> tuple[str, ...]:
+    """Networks whose PROXY headers count: a port is one for all apps, so what one of them asks for holds."""
+    others = claims.others(world.app, world.facts[host.name]).values()
+    return tuple(sorted({range_ for claim in (world.claims, *others) for range_ in claim.proxy_protocol}))
+
+
+def defaults(facts: Facts) -> tuple[str, ...]:
+    """The user's own files that answer for unknown hosts on port 80."""
+    stock = {STOCK} if facts.sha(STOCK) == SHIPPED else set()
+    return tuple(sorted({path for path, _ in _theirs(facts, _LISTENS)} - stock))
+
+
+def _theirs(facts: Facts, fits: str) -> Iterator[tuple[str, str]]:
+    """`(path, line)` of each fitting line that is not of ours."""
+    ours = "/etc/nginx/conf.d/deployer."
+    found = ((path, line) for path in sorted(facts.lines) for line in facts.lines[path])
+    return ((path, line) for path, line in found if not path.startswith(ours) and re.search(fits, line))
