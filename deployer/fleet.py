@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
 from deployer.app import Scale, Value
 from deployer.https import OwnCertificate, Tls
+from deployer.sizes import DEFAULT_SIZE, SIZES, Size, megabytes
 from deployer.values import FromCommand as FromCommand
 from deployer.values import FromEnv as FromEnv
 from deployer.values import FromFile as FromFile
@@ -16,14 +16,6 @@ from deployer.values import Literal as Literal
 from deployer.values import Source as Source
 
 ROLES = ("router", "dynos", "logplex", "build", "data")
-DEFAULT_SIZE = "standard"
-_MEGABYTES = {"mb": 1, "gb": 1024, "tb": 1024 * 1024}
-
-
-def megabytes(raw: Any) -> Any:
-    """ "1.5GB" as 1536; what is no such text is given back as it is."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([MGT]B)", raw, re.IGNORECASE) if isinstance(raw, str) else None
-    return round(float(found[1]) * _MEGABYTES[found[2].lower()]) if found else raw
 
 
 class Host(Value):
@@ -52,19 +44,6 @@ class Host(Value):
         """Other hosts use the public address where there is no private one."""
         if not self.mesh:
             object.__setattr__(self, "mesh", self.address)
-
-
-class Size(Value):
-    """What one dyno may use: memory in MB, and processes and threads together."""
-
-    name: str = Field(json_schema_extra={"file": ""})
-    memory: int
-    pids: int = 512
-
-    @field_validator("memory", mode="before")
-    @classmethod
-    def _megabytes(cls, raw: Any) -> Any:
-        return megabytes(raw)
 
 
 class Rollout(Value):
@@ -111,34 +90,6 @@ class Metrics(Value):
 def share(part: int | str, whole: int) -> int:
     """A number of dynos as it stands, or "50%" of `whole`, rounded up."""
     return part if isinstance(part, int) else -(-int(part.rstrip("%")) * whole // 100)
-
-
-_FREE_TO_STANDARD = {
-    "free": (512, 256),
-    "eco": (512, 256),
-    "hobby": (512, 256),
-    "basic": (512, 256),
-    "standard": (1536, 512),
-    "standard-1x": (512, 256),
-    "standard-2x": (1024, 512),
-}
-_PERFORMANCE = {
-    "performance-m": (2560, 16384),
-    "performance-l": (14336, 32768),
-    "performance-l-ram": (30720, 24576),
-    "performance-xl": (63488, 32768),
-    "performance-2xl": (129024, 65536),
-}
-_PRIVATE = {
-    f"{space}-{size}": limits
-    for space in ("private", "shield")
-    for size, limits in (("s", (1024, 512)), ("m", (2560, 16384)), ("l", (14336, 32768)))
-}
-SIZES = {
-    name: Size(name=name, memory=memory, pids=pids)
-    for name, (memory, pids) in (_FREE_TO_STANDARD | _PERFORMANCE | _PRIVATE).items()
-}
-"""Heroku's sizes with their memory quota and process limit, dead plans too, and our own "standard"."""
 
 
 class Fleet(Value):

@@ -11,9 +11,10 @@ from typing import Any
 
 from deployer.app import App
 from deployer.facts import Facts
-from deployer.fleet import Fleet, Host, Size
+from deployer.fleet import Fleet, Host
 from deployer.problems import InputError, Problem, Where
 from deployer.releases import APPS
+from deployer.sizes import Size
 from deployer.world import Release, Seat
 
 WEB, RELEASE = "web", "release"

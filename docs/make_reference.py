@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deployer.fleet import SIZES
+from deployer.sizes import SIZES
 from deployer.source import data
 from deployer.source.needs import SERVICES
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from deployer.app import DEFAULT_STACK, Scale
-from deployer.fleet import SIZES, Fleet
+from deployer.fleet import Fleet
 from deployer.problems import Problem, Where
+from deployer.sizes import SIZES
 from deployer.source.app_rules import At
 from deployer.source.files import Inventory, Manifest
 from deployer.source.schema import nearest

@@ -7,18 +7,16 @@ from typing import Any
 import pytest
 
 from deployer.fleet import (
-    SIZES,
     Fleet,
     FromCommand,
     FromEnv,
     FromFile,
     Host,
     Literal,
-    Size,
     load_fleet,
-    megabytes,
 )
 from deployer.jumps import gate
+from deployer.sizes import SIZES, Size, megabytes
 
 
 def fleet_of(**keys: Any) -> Fleet:

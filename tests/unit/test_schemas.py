@@ -23,9 +23,9 @@ from deployer.fleet import (
     Metrics,
     Rollout,
     Routing,
-    Size,
 )
 from deployer.https import Acme, OwnCertificate, Tls
+from deployer.sizes import Size
 from deployer.source import data, schema
 from deployer.source.text import parse
 from deployer.stacks import Stack, named
