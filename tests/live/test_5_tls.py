@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 import time
 from collections.abc import Iterator
@@ -66,7 +67,7 @@ def router_lines(app: Shop, path: str) -> list[str]:
 
 
 def test_a_certificate_of_ones_own_from_end_to_end(secure: Shop, authority: Authority) -> None:
-    wide = authority.sign("wide", "DNS:*.wide.test")
+    wide, mark = authority.sign("wide", "DNS:*.wide.test"), secrets.token_hex(4)
     secure.edit(
         "fleet.json",
         tls={"redirect": True, "hsts": 3600},
@@ -79,7 +80,7 @@ def test_a_certificate_of_ones_own_from_end_to_end(secure: Shop, authority: Auth
     assert (rows["secure.test"]["from"], rows["any.wide.test"]["from"]) == ("command", "fleet.json")
     for router in ROUTERS.values():
         for host in ("secure.test", "www.secure.test", "a.wide.test"):
-            got = ask(authority, f"https://{host}/{host}", router)
+            got = ask(authority, f"https://{host}/{host}-{mark}", router)
             sent = json.loads(got.body)
             assert (got.status, got.version) == (200, "HTTP/2")
             assert got.headers["strict-transport-security"] == "max-age=3600"
@@ -94,13 +95,14 @@ def test_a_certificate_of_ones_own_from_end_to_end(secure: Shop, authority: Auth
         plain = ask(authority, "http://plain.test/", router)
         assert json.loads(plain.body)["x-forwarded-proto"] == "http"
         assert "strict-transport-security" not in plain.headers
-        wrong = ask(authority, "https://secure.test/misdirected", router, "-H", "Host: a.wide.test")
+        wrong = ask(authority, f"https://secure.test/misdirected-{mark}", router, "-H", "Host: a.wide.test")
         assert wrong.status == 495
         assert served(router, "plain.test") == served(router, "nobody.test") == {}
-    for line in router_lines(secure, "/secure.test"):
+    for line in router_lines(secure, f"/secure.test-{mark}"):
         assert "protocol=http2.0 tls=true tls_version=tls1." in line
     assert all(
-        'code=H32 desc="TLS Certificate Mismatch"' in line for line in router_lines(secure, "/misdirected")
+        'code=H32 desc="TLS Certificate Mismatch"' in line
+        for line in router_lines(secure, f"/misdirected-{mark}")
     )
 
 
