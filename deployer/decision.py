@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from deployer import (
     certificates,
     claims,
+    drains,
     obstacles,
     placement,
     planner,
@@ -58,8 +59,7 @@ def build_world(spec: Spec, sight: Sight) -> World:
     """Pure but for fresh randomness where the app has no keys yet. Raises InputError."""
     app, facts = spec.fleet.app, sight.facts
     records = releases.seen(app, facts.values())
-    if spec.to:
-        spec = rollback.returned(spec, records, sight.hosts, facts)
+    spec = rollback.returned(spec, records, sight.hosts, facts) if spec.to else spec
     keys = _keys(spec, facts)
     config = {**spec.config, **{n: Text(keys.generated[n], secret=True) for n in spec.generated}}
     if lacking := source.missing(spec, platform=tuple(config)):
@@ -83,6 +83,7 @@ def build_world(spec: Spec, sight: Sight) -> World:
         claims=claim,
         allow=spec.fleet.allow,
         platform=settings,
+        drains=drains.chosen(spec.drains, settings, keys.seal, spec.drain_ca),
         keys=keys.text(),
         sealed=releases.seen_keys(app, facts.values()) is not None,
         env=releases.env_file(config, releases.metadata(app, release, spec.fleet.default_domain)),
@@ -217,7 +218,7 @@ def _tasks(spec: Spec, release: Release, records: Mapping[int, Release]) -> tupl
         commands["postdeploy", Stage.POSTDEPLOY] = spec.app.scripts.get("postdeploy")
     size = placement.size_of(placement.RELEASE, spec.app, spec.fleet)
     return tuple(
-        Task(name, stage, command, size.memory, size.pids)
+        Task(name, stage, command, size.memory, size.limit, size.pids)
         for (name, stage), command in commands.items()
         if command
     )

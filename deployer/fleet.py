@@ -105,6 +105,8 @@ class Fleet(Value):
     default_size: str = DEFAULT_SIZE
     formation: dict[str, Scale] = {}
     config: dict[str, Source] = {}
+    drains: tuple[Source, ...] = ()
+    drain_ca: str | None = None
     build: BuildLimits = BuildLimits()
     known_hosts: str | None = Field(default=None, json_schema_extra={"file": "ssh.known_hosts"})
     stack_updates: str = ""
@@ -139,9 +141,12 @@ class Fleet(Value):
     @field_validator("config", mode="before")
     @classmethod
     def _literals(cls, raw: Any) -> Any:
-        return {
-            name: {"value": source} if isinstance(source, str) else source for name, source in raw.items()
-        }
+        return {name: _literal(source) for name, source in raw.items()}
+
+    @field_validator("drains", mode="before")
+    @classmethod
+    def _literal_drains(cls, raw: Any) -> Any:
+        return tuple(_literal(source) for source in raw)
 
     @property
     def default_domain(self) -> str:
@@ -157,6 +162,10 @@ class Fleet(Value):
     def with_role(self, role: str) -> tuple[Host, ...]:
         """The hosts that do this work, by name; `role` is one of ROLES."""
         return tuple(host for host in self.hosts if role in host.roles)
+
+
+def _literal(source: Any) -> Any:
+    return {"value": source} if isinstance(source, str) else source
 
 
 def load_fleet(document: dict[str, Any], app: str) -> Fleet:

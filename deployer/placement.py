@@ -83,9 +83,9 @@ def seats(
 
 def present(app: str, facts: Mapping[str, Facts], release: Release | None = None) -> tuple[Seat, ...]:
     """The seats just as they are, of one release (what a failed one goes back to) or of all."""
-    names = ("app", "type", "n", "release", "address", "host_port", "memory")
+    names = ("app", "type", "n", "release", "address", "host_port", "memory", "pids")
     found = [
-        Seat(**{name: dyno[name] for name in names}, host=host, pids=dyno["pids"])
+        Seat(**{name: dyno[name] for name in names}, host=host, limit=dyno.get("limit") or dyno["memory"])
         for places in _seated(app, facts).values()
         for host, dyno in places
         if release is None or dyno["release"] == release.number
@@ -163,6 +163,7 @@ def _seat(
         address=address,
         host_port=port,
         memory=want.size.memory,
+        limit=want.size.limit,
         pids=want.size.pids,
         cause=_cause(want, of, release, before, room.host.name),
     )

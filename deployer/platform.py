@@ -107,9 +107,10 @@ def with_certificate(name: str, pair: Certificate | None) -> Edit:
 
 
 def plainly(url: str) -> str:
-    """A drain's URL without what may be secret in it."""
+    """A drain's URL without what may be secret in it; the path of many a service is its key."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    more = "/…" if parts.path.strip("/") or parts.query else parts.path
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{more}"
 
 
 def token(seal: str, url: str) -> str:

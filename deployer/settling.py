@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deployer import certificates, claims, obstacles, placement, planner, platform, releases, rollout
+from deployer import certificates, claims, drains, obstacles, placement, planner, platform, releases, rollout
 from deployer.decision import Decided, now
 from deployer.platform import Edit
 from deployer.problems import InputError, Problem
@@ -44,6 +44,7 @@ def _standing(spec: Spec, sight: Sight, edit: Edit) -> World:
         claims=claim,
         allow=spec.fleet.allow,
         platform=settings,
+        drains=drains.chosen(spec.drains, settings, keys.seal, spec.drain_ca),
         keys=keys.text(),
         sealed=True,
         health=spec.fleet.health,

@@ -1,4 +1,4 @@
-"""Dyno sizes: Heroku's by their names, and how memory is written."""
+"""What one dyno may use: sizes by name, Heroku's and our own."""
 
 from __future__ import annotations
 
@@ -20,41 +20,51 @@ def megabytes(raw: Any) -> Any:
 
 
 class Size(Value):
-    """What one dyno may use: memory in MB, and processes and threads together."""
+    """What one dyno may use: memory in MB, and processes and threads together.
+
+    Past `memory` it is warned of (R14); at `limit` it is ended and starts again (R15).
+    """
 
     name: str = Field(json_schema_extra={"file": ""})
     memory: int
+    limit: int = 0
     pids: int = 512
 
-    @field_validator("memory", mode="before")
+    @field_validator("memory", "limit", mode="before")
     @classmethod
     def _megabytes(cls, raw: Any) -> Any:
         return megabytes(raw)
 
+    def model_post_init(self, _context: object, /) -> None:
+        """A third more where nothing is said: hosts are filled up to the sum of `memory`."""
+        if not self.limit:
+            object.__setattr__(self, "limit", self.memory * 4 // 3)
+
 
 _FREE_TO_STANDARD = {
-    "free": (512, 256),
-    "eco": (512, 256),
-    "hobby": (512, 256),
-    "basic": (512, 256),
-    "standard": (1536, 512),
-    "standard-1x": (512, 256),
-    "standard-2x": (1024, 512),
+    "free": (512, 1024, 256),
+    "eco": (512, 1024, 256),
+    "hobby": (512, 1024, 256),
+    "basic": (512, 1024, 256),
+    "standard": (1536, 2048, 512),
+    "standard-1x": (512, 1024, 256),
+    "standard-2x": (1024, 2048, 512),
 }
 _PERFORMANCE = {
-    "performance-m": (2560, 16384),
-    "performance-l": (14336, 32768),
-    "performance-l-ram": (30720, 24576),
-    "performance-xl": (63488, 32768),
-    "performance-2xl": (129024, 65536),
+    "performance-m": (2560, 5120, 16384),
+    "performance-l": (14336, 28672, 32768),
+    "performance-l-ram": (30720, 36864, 24576),
+    "performance-xl": (63488, 75776, 32768),
+    "performance-2xl": (129024, 154624, 65536),
 }
 _PRIVATE = {
     f"{space}-{size}": limits
     for space in ("private", "shield")
-    for size, limits in (("s", (1024, 512)), ("m", (2560, 16384)), ("l", (14336, 32768)))
+    for size, limits in (("s", (1024, 1024, 512)), ("m", (2560, 2560, 16384)), ("l", (14336, 14336, 32768)))
 }
 SIZES = {
-    name: Size(name=name, memory=memory, pids=pids)
-    for name, (memory, pids) in (_FREE_TO_STANDARD | _PERFORMANCE | _PRIVATE).items()
+    name: Size(name=name, memory=memory, limit=limit, pids=pids)
+    for name, (memory, limit, pids) in (_FREE_TO_STANDARD | _PERFORMANCE | _PRIVATE).items()
 }
-"""Heroku's sizes with their memory quota and process limit, dead plans too, and our own "standard"."""
+"""Heroku's sizes with memory quota, hard limit and process limit (contract 3.1), dead plans too, and our own
+"standard"."""

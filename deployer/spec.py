@@ -29,6 +29,10 @@ class Spec:
     """Declared values of app.json, then those of fleet.json; never PORT."""
     generated: tuple[str, ...]
     """Names with `generator: "secret"` and no value: made once, then kept on the hosts."""
+    drains: tuple[str, ...] = field(default=(), repr=False, kw_only=True)
+    """URLs that fleet.json names; they may hold passwords."""
+    drain_ca: str = field(default="", repr=False, kw_only=True)
+    """PEM certificates that drains are verified against, beside those of the hosts."""
     tree: Tree = field(repr=False)
     folder: Path
     buildpacks: tuple[Buildpack | Elsewhere, ...] = ()

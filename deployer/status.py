@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from deployer import releases as kept
+from deployer.drains import Drain
 from deployer.facts import Facts
 from deployer.fleet import Fleet
 from deployer.placement import DYNOS
 from deployer.providers import nginx
+from deployer.providers.drain import STATES
 from deployer.providers.dynos import running
 
 
@@ -89,3 +91,19 @@ def _proof(app: str, facts: Mapping[str, Facts], release: str) -> dict[str, Any]
     path = f"{kept.APPS}/{app}/releases/{release}/proof.json"
     found = (facts[host].document(path) for host in sorted(facts))
     return max((proof for proof in found if proof), key=lambda proof: str(proof["when"]), default=None)
+
+
+def drain(app: str, found: Drain, facts: Mapping[str, Facts]) -> dict[str, Any]:
+    """One drain: `token url from state waiting lost hosts`; `state` names what troubles which host."""
+    path = f"{STATES}/{app}.{found.token}.json"
+    hosts = {host: document for host in sorted(facts) if (document := facts[host].document(path))}
+    troubled = [f"{host}: {d['state']}, {d['error']}" for host, d in hosts.items() if d["state"] != "up"]
+    return {
+        "token": found.token,
+        "url": found.plain,
+        "from": "fleet.json" if found.declared else "command",
+        "state": "; ".join(troubled) or ("up" if hosts else "unknown"),
+        "waiting": sum(d["waiting"] for d in hosts.values()),
+        "lost": sum(d["lost"] for d in hosts.values()),
+        "hosts": hosts,
+    }

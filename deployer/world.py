@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from deployer.build.slug import Build
+from deployer.drains import Drain
 from deployer.facts import Facts
 from deployer.fleet import Health, Host, Metrics
 from deployer.https import Tls
@@ -78,6 +79,7 @@ class Seat:
     address: str
     host_port: int
     memory: int
+    limit: int
     pids: int
     cause: str = ""
 
@@ -102,6 +104,7 @@ class Task:
     stage: Stage
     command: str
     memory: int
+    limit: int
     pids: int
 
 
@@ -183,6 +186,8 @@ class World:
     """The user's own, by name: of the files and of commands."""
     now: str = ""
     """When it was decided, as ISO 8601: certificates expire."""
+    drains: tuple[Drain, ...] = ()
+    """Where log lines go besides the logplex: those of the files, and those of commands."""
     keys: Text | None = None
     sealed: bool = False
     """Whether the keys were there before."""

@@ -80,11 +80,13 @@ def _sizes() -> Iterator[str]:
     yield from (
         "## Dyno sizes",
         "",
-        "Names count in any case. `sizes` in fleet.json adds to them or changes them.",
+        "Names count in any case. `sizes` in fleet.json adds to them or changes them. Of a dyno that needs",
+        "more than its memory the log warns (R14); at *ended at* it is ended and starts again (R15).",
         "",
     )
-    yield from ("| size | memory | processes and threads |", "|---|---|---|")
-    yield from (f"| `{size.name}` | {size.memory} MB | {size.pids} |" for size in SIZES.values())
+    yield from ("| size | memory | ended at | processes and threads |", "|---|---|---|---|")
+    for size in SIZES.values():
+        yield f"| `{size.name}` | {size.memory} MB | {size.limit} MB | {size.pids} |"
     yield ""
 
 

@@ -58,6 +58,7 @@ def spec(
         stack=data.stack("debian-12").model_copy(update={"updates": fleet.get("stack_updates", "")}),
         config={name: Text(value, secret=True) for name, value in (config or {}).items()},
         generated=generated,
+        drains=tuple(fleet.get("drains", ())),
         tree=tree,
         folder=Path("/"),
         slug=slug,

@@ -6,10 +6,10 @@ what it took in. An act that nobody taught the machine is an error, so no step g
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import re
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any
 
 from certs import pair
@@ -106,7 +106,7 @@ class Machine:
         return sorted(
             name
             for name in names
-            if any(fnmatchcase(name, p) and name.count("/") == p.count("/") for p in patterns)
+            if any(fnmatch.fnmatchcase(name, p) and name.count("/") == p.count("/") for p in patterns)
         )
 
     def lines(self, wanted: Any) -> dict[str, list[str]]:
@@ -184,8 +184,9 @@ class Machine:
                 pass
             case ("apt-get", *_, "install", "--no-install-recommends", name):
                 self.install(name)
-            case ("rm", "-rf", "--one-file-system", "--", path):
-                self.remove(path)
+            case ("rm", "-rf", "--one-file-system", "--", *paths):
+                for path in paths:
+                    self.remove(path)
             case ("systemctl", "enable", unit):
                 self.unit(unit).enabled = "enabled"
             case ("systemctl", "restart" | "start", unit):
@@ -194,6 +195,8 @@ class Machine:
                 self.start(unit)
             case ("systemctl", "reload-or-restart", "nginx"):
                 self.start("nginx.service")
+            case ("systemctl", "reload-or-restart", "deployer.drains.service"):
+                self.take_drains()
             case ("systemctl", "disable", "--now", unit):
                 self.units.pop(unit, None)
             case ("rsyslogd", "-N1", "-f", path) if path in self.files:
@@ -289,7 +292,12 @@ class Machine:
             self.note("nginx", paths)
         elif name in ("deployer.log.service", "deployer.logplex.service"):
             kind = name.split(".")[1]
-            self.note(kind, [f"/etc/deployer/rsyslog/{kind}.conf"])
+            more = fnmatch.filter(sorted(self.files), "/etc/deployer/rsyslog/drains*.conf")
+            self.note(kind, [f"/etc/deployer/rsyslog/{kind}.conf", *more])
+        elif name == "deployer.drains.service":
+            self.take_drains()
+            code = self.matching(self.files, frozenset({f"{BIN}/drain[-_]*"}))
+            self.write("/run/deployer/drains.code", "".join(f"{sha(self.text(p))}  {p}\n" for p in code))
         elif name.startswith("deployer.vip@"):
             address = name.removeprefix("deployer.vip@").removesuffix(".service")
             rules = f"/etc/deployer/keepalived/{address}.conf"
@@ -302,6 +310,17 @@ class Machine:
 
     def note(self, kind: str, paths: list[str]) -> None:
         self.write(f"/run/deployer/{kind}.loaded", "".join(f"{sha(self.text(p))}  {p}\n" for p in paths))
+
+    def take_drains(self) -> None:
+        settings = fnmatch.filter(sorted(self.files), "/etc/deployer/drains/*.json")
+        self.needs(
+            f"{BIN}/drain-send", *(f"{BIN}/drain_{part}.py" for part in ("one", "queue", "relp", "wire"))
+        )
+        self.note("drains", settings)
+        for path in settings:
+            app = path.split("/")[-1].removesuffix(".json")
+            tokens = [drain["token"] for drain in json.loads(self.text(path))["drains"]]
+            self.folders |= {f"/var/lib/deployer/spool/drains/{app}.{token}" for token in tokens}
 
     def start_dyno(self, key: str) -> None:
         home = f"{DYNOS}/{key}"

@@ -28,6 +28,7 @@ LAYERS = (
         "world",
         "diff",
         "platform",
+        "drains",
     ),
     ("releases", "placement", "slugs", "providers", "planner", "status"),
     ("remote", "views", "source", "lab"),

@@ -104,13 +104,15 @@ def put(
     providers: frozenset[str],
 ) -> None:
     """Show what an edit changes, make it so, and look again."""
-    from deployer import engine
+    from deployer import engine, source
     from deployer.settling import settled
     from deployer.sight import look
     from deployer.views import json, text
 
     began = time.monotonic()
     spec = o.known(folder, environment)
+    if "drains" in providers:
+        spec = source.with_drains(spec)
     sight: Sight = look(spec, tuple(without or ()))
     todo = settled(spec, sight, edit, providers)
 

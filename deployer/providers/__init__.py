@@ -2,6 +2,7 @@
 
 from deployer.providers.base import Provider
 from deployer.providers.certificates import CertificatesProvider
+from deployer.providers.drains import DrainsProvider
 from deployer.providers.host import HostProvider
 from deployer.providers.keepalived import KeepalivedProvider
 from deployer.providers.lxc import LxcProvider
@@ -31,4 +32,5 @@ PROVIDERS: tuple[Provider, ...] = (
     CertificatesProvider(),
     NginxProvider(),
     KeepalivedProvider(),
+    DrainsProvider(),
 )

@@ -25,6 +25,7 @@ def settings(world: World, seat: Seat) -> Text:
         "ADDRESS": seat.address,
         "PORT": seat.port,
         "MEMORY": seat.memory,
+        "LIMIT": seat.limit,
         "PIDS": seat.pids,
         "BASE": world.base,
         "HOST": seat.key.replace(".", "-").replace("_", "-")[:63],
@@ -64,5 +65,5 @@ def veth(seat: Seat) -> str:
 
 def place(world: World, seat: Seat) -> Text:
     """What the next plan must know to leave this dyno where it is."""
-    names = ("app", "type", "n", "release", "address", "port", "host_port", "memory", "pids")
+    names = ("app", "type", "n", "release", "address", "port", "host_port", "memory", "limit", "pids")
     return Text(json.dumps({name: getattr(seat, name) for name in names}, sort_keys=True) + "\n")

@@ -10,13 +10,18 @@ note_crash() {
     clock
     read -r began <"$run/began"
     lived=$(((now - began) / 100))
-    count=0
-    if [ -e "$crashes" ] && [ $lived -lt 600 ]; then
+    count=0 restarts=0
+    if [ -e "$crashes" ]; then
         read -r record <"$crashes"
         count=${record#*: }
         count=${count%%,*}
+        restarts=${record#*'"restarts": '}
+        restarts=${restarts%%,*}
+        case $restarts in *[!0-9]*) restarts=0 ;; esac
     fi
-    [ $lived -ge 600 ] || count=$((count + 1))
+    restarts=$((restarts + 1))
+    count=$((count + 1))
+    [ $lived -lt 600 ] || count=0
     pause=0
     [ "$count" -lt 2 ] || pause=600
     for _ in $(seq 3 "$count"); do
@@ -24,7 +29,7 @@ note_crash() {
         [ $pause -lt 86400 ] || { pause=86400; break; }
     done
     now=$(date +%s)
-    echo "{\"count\": $count, \"last\": $now, \"status\": $status, \"until\": $((now + pause))}" >"$crashes.new"
+    echo "{\"count\": $count, \"last\": $now, \"restarts\": $restarts, \"status\": $status, \"until\": $((now + pause))}" >"$crashes.new"
     mv "$crashes.new" "$crashes"
 }
 

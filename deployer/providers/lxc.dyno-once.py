@@ -4,9 +4,9 @@
 usage:  dyno-once [SPEC]    without SPEC it is read from standard input, and the dyno's own is empty
 SPEC:   {"name": "hello.run.4711" (app, type, number), "base": first uid, "lower": [folder…], "address",
         "memory": MB, "pids", "command": a list is run as it is, a string as a process of the app is, after
-        its profile scripts}; optional: "env": {…}, "env_file": config vars, "timeout": s,
-        "binds": [{"source", "target", "readonly"}…], "log": for the logplex, "all", "events" or "none",
-        "attached": somebody is at the other end, who may go; "tty": that end is a terminal
+        its profile scripts}; optional: "limit": MB at which it is ended, "env": {…}, "env_file": config vars,
+        "timeout": s, "binds": [{"source", "target", "readonly"}…], "log": for the logplex, "all", "events" or
+        "none", "attached": somebody is at the other end, who may go; "tty": that end is a terminal
 exit:   the command's status; 124 its time was up; 125 it could not be started; 137 killed (out of memory)
 When dyno-once ends, whatever ended it, the dyno is stopped. Only an attached one outlives its client: it gets
 SIGHUP, and goes on if that does not end it (Heroku contract 3.11).
@@ -93,7 +93,8 @@ def write(home: Path, spec: dict) -> None:
     settings = {
         "KEY": spec["name"], "APP": app, "TYPE": kind, "N": number, "HOST": f"{kind[:48]}-{number}",
         "ADDRESS": spec["address"], "PORT": 0, "VETH": f"dv{''.join(octets)}", "PIDS": spec["pids"],
-        "BASE": spec["base"], "MEMORY": spec["memory"], "LOWER": ":".join(spec["lower"]), "ONCE": 1,
+        "BASE": spec["base"], "MEMORY": spec["memory"],
+        "LIMIT": spec.get("limit", spec["memory"]), "LOWER": ":".join(spec["lower"]), "ONCE": 1,
         "PROFILE": "yes" if isinstance(words, str) else "no", "ENV_FILE": home / "env", "DYNO_HOME": home,
         "DYNO_DISK": DISK / spec["name"], "LOG": spec.get("log", "none"),
     }  # fmt: skip

@@ -75,8 +75,9 @@ def read(path: str) -> str:
 
 
 def names(folder: str) -> List[str]:
-    """What lies in a folder, which may not be there yet."""
-    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    """The folders in one, which may not be there yet; beside those of one-offs lie locks."""
+    entries = os.scandir(folder) if os.path.isdir(folder) else ()
+    return sorted(entry.name for entry in entries if entry.is_dir())
 
 
 def groups(services: str) -> Dict[str, str]:

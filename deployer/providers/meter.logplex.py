@@ -81,7 +81,8 @@ def column(
 ) -> Iterator[Row]:
     """One counter of everything of one kind."""
     for (daemon, name), document in told.items():
-        if document.get("origin") == origin and field in document:
+        is_named = not name.startswith("action-")
+        if document.get("origin") == origin and field in document and is_named:
             yield {"daemon": daemon, label: name}, int(document[field])
 
 

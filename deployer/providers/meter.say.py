@@ -44,7 +44,7 @@ def report(dyno: Dyno, loads: Load, is_due: bool) -> None:
     used = memory(dyno)
     if used is None:
         return
-    rank(dyno, FIRST_TO_GO if used.needed > dyno.quota else CALM)
+    rank(dyno, is_over=used.needed > dyno.quota)
     if is_due:
         say(dyno, [*(metrics(dyno, used, loads) if loads else ()), *warning(dyno, used)])
 
@@ -96,16 +96,21 @@ def is_busy(stat: str) -> bool:
     return stat.rpartition(") ")[2][:1] in ("R", "D")
 
 
-def rank(dyno: Dyno, score: int) -> None:
+def rank(dyno: Dyno, is_over: bool) -> None:
     """Quotas fit into a host, so it runs out because of somebody over his own: he is the one to go."""
     for pid in processes(dyno.group):
         path = f"/proc/{pid}/oom_score_adj"
-        if read(path).strip() not in ("", str(score)):
-            try:
-                with open(path, "w") as file:
-                    file.write(str(score))
-            except OSError as error:
-                print(f"{dyno.key}: process {pid} was gone before it was ranked: {error}", file=sys.stderr)
+        # what an app says of its own processes stays
+        if (read(path).strip() == str(FIRST_TO_GO)) != is_over:
+            write(path, str(FIRST_TO_GO if is_over else CALM))
+
+
+def write(path: str, text: str) -> None:
+    try:
+        with open(path, "w") as file:
+            file.write(text)
+    except OSError as error:
+        print(f"{path}: the process ended before it was ranked: {error}", file=sys.stderr)
 
 
 def say(dyno: Dyno, lines: List[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
-from deployer.model import Sh, Stage, Step, Text
+from deployer.model import Sh, Stage, Step, Text, sha
 from deployer.placement import WEB
 from deployer.providers import parts, tls
 from deployer.providers.base import About, given, packaged, plain_cause, render, roles, scale
@@ -39,8 +39,8 @@ class MeshSeen:
     upstreams: Mapping[str, str]
     config: str | None
     loaded: str | None
-    shared: Mapping[str, str] = field(default_factory=dict)
-    """What it last took in of the files that apps share."""
+    shared: str | None = None
+    """One digest of what it last took in of the files that apps share."""
     taken: Mapping[str, str] = field(default_factory=dict)
     """Certificates and what goes with them, as the running nginx took them in: digests by path."""
     waves: int = 0
@@ -52,7 +52,7 @@ class Mesh:
     key: str
     config: Text
     upstreams: Mapping[str, str]
-    shared: Mapping[str, str] = field(default_factory=dict)
+    shared: str | None = None
     taken: Mapping[str, str] = field(default_factory=dict)
     before: tuple[Text, ...] = ()
     """The file in each wave of a rollout but the last."""
@@ -92,7 +92,7 @@ class NginxProvider:
             upstreams = dict(_SERVER.findall(facts.texts.get(site, "")))
             loaded = _loaded(facts)
             taken = tls.still_taken(app, loaded, facts)
-            yield MeshSeen(app, upstreams, config, loaded.get(site), _shared(facts), taken)
+            yield MeshSeen(app, upstreams, config, loaded.get(site), _shared(loaded), taken)
 
     def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
         if isinstance(want, Mesh):
@@ -129,7 +129,7 @@ def _mesh(world: World, host: Host) -> Mesh:
     before = tuple(_site(world, host, wave.routes) for wave in world.rollout.waves[:-1])
     common = {path: config.sha for path, config in shared(world, host).items()}
     taken = tls.taken(world, host, names(world))
-    return Mesh(world.app, _site(world, host, upstreams), upstreams, common, taken, before)
+    return Mesh(world.app, _site(world, host, upstreams), upstreams, _shared(common), taken, before)
 
 
 def _site(world: World, host: Host, upstreams: Mapping[str, str]) -> Text:
@@ -177,8 +177,9 @@ def _loaded(facts: Facts) -> dict[str, str]:
     return {row[1]: row[0] for row in rows if len(row) == 2}
 
 
-def _shared(facts: Facts) -> dict[str, str]:
-    return {path: digest for path, digest in _loaded(facts).items() if path in (DEFAULT, MAIN)}
+def _shared(digests: Mapping[str, str]) -> str | None:
+    lines = [f"{digests[path]}  {path}" for path in (DEFAULT, MAIN) if path in digests]
+    return sha("\n".join(lines)) if lines else None
 
 
 def _take(want: Mesh, loaded: str | None) -> Iterator[Step]:

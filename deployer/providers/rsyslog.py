@@ -40,7 +40,7 @@ class RulesSeen:
 
 @dataclass(frozen=True)
 class Rules:
-    """`log` on every host: input, queue, forwarding. `logplex` on logplex hosts: files, drains."""
+    """`log` on every host: input, queue, forwarding. `logplex` on logplex hosts: files."""
 
     key: str
     rules: Text

@@ -112,6 +112,7 @@ def _wanted(world: World, task: Task) -> Wanted:
         "lower": [f"{app}/slugs/{release.slug}", f"{STACKS}/{release.stack}.run"],
         "address": task_address(world.network),
         "memory": task.memory,
+        "limit": task.limit,
         "pids": task.pids,
         "command": task.command,
         "env": {"HEROKU_DYNO_ID": name},

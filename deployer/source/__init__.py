@@ -15,7 +15,7 @@ from deployer.certificates import unfit as objections
 from deployer.fleet import Fleet, FromFile, Host
 from deployer.model import Text, Tree
 from deployer.problems import InputError, Problem, Where
-from deployer.source import buildpacks, certificates, config, cross_rules, data, procfile
+from deployer.source import buildpacks, certificates, config, cross_rules, data, drains, procfile
 from deployer.source.files import Inventory, Manifest, inventory, manifest, with_defaults
 from deployer.source.names import is_free
 from deployer.source.needs import missing
@@ -45,6 +45,9 @@ def load(
     Ask `missing` after a look at these.
     """
     spec, problems = _certified(*_look(folder, environment, packs, slug, builds and not (slug or to), to))
+    if builds or slug or to:
+        spec, unheard = _drained(spec)
+        problems = _in_order((*problems, *unheard))
     if any(problem.severity == "error" for problem in problems):
         raise InputError(problems)
     return replace(spec, warnings=problems)
@@ -56,8 +59,9 @@ def validate(folder: Path, environment: str | None = None) -> tuple[Problem, ...
         spec, problems = _certified(*_look(folder, environment))
     except InputError as error:
         return error.problems
+    _, unheard = _drained(spec)
     bad = objections(spec, spec.fleet.names, datetime.now(UTC))
-    return _in_order((*problems, *missing(spec), *bad))
+    return _in_order((*problems, *unheard, *missing(spec), *bad))
 
 
 def _look(
@@ -106,6 +110,19 @@ def _certified(spec: Spec, problems: tuple[Problem, ...]) -> tuple[Spec, tuple[P
     """With the certificates that fleet.json names."""
     own, roots, unread = certificates.declared(spec.fleet, spec.folder, partial(spec.where, "fleet.json"))
     return replace(spec, certificates=own, acme_roots=roots), _in_order((*problems, *unread))
+
+
+def with_drains(spec: Spec) -> Spec:
+    """A spec that was loaded for looking, with its drains. Raises InputError where one cannot be had."""
+    drained, problems = _drained(spec)
+    if any(problem.severity == "error" for problem in problems):
+        raise InputError(problems)
+    return drained
+
+
+def _drained(spec: Spec) -> tuple[Spec, tuple[Problem, ...]]:
+    urls, ca, problems = drains.read(spec.fleet, spec.folder, partial(spec.where, "fleet.json"))
+    return replace(spec, drains=urls, drain_ca=ca), problems
 
 
 def _require(folder: Path, environment: str | None) -> None:
@@ -162,8 +179,9 @@ def _tree(folder: Path, fleet: Fleet) -> tuple[Tree, tuple[Problem, ...]]:
 
 def _private(fleet: Fleet, folder: Path) -> tuple[Path, ...]:
     """Local files that `fleet.json` names: keys and values, which are no part of the app's source."""
-    sources = (source.file for source in fleet.config.values() if isinstance(source, FromFile))
-    named_there = (*sources, *(host.key for host in fleet.hosts), fleet.known_hosts)
+    given = (*fleet.config.values(), *fleet.drains)
+    sources = (source.file for source in given if isinstance(source, FromFile))
+    named_there = (*sources, *(host.key for host in fleet.hosts), fleet.known_hosts, fleet.drain_ca)
     own = certificates.private(fleet, folder)
     return (*own, *(folder / os.path.expanduser(path) for path in named_there if path))
 

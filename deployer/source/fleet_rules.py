@@ -10,6 +10,7 @@ from typing import Any
 from deployer.fleet import host_list
 from deployer.jumps import placed
 from deployer.problems import Problem
+from deployer.sizes import megabytes
 from deployer.source.app_rules import At
 from deployer.source.names import PORT, objection
 from deployer.source.text import escape, shown
@@ -33,6 +34,7 @@ def check(data: dict[str, Any], at: At) -> Iterator[Problem]:
     yield from _domain(data.get("domain"), at)
     yield from _routing(data, hosts, at)
     yield from _networks(data, hosts, at)
+    yield from _sizes(data.get("sizes", {}), at)
     yield from _config(data.get("config", {}), at)
 
 
@@ -192,6 +194,15 @@ def _overlaps(inside: Network, hosts: tuple[PlacedHost, ...], at: At) -> Iterato
                 )
                 hint = 'Write another private network as "dyno_network".'
                 yield Problem(summary, at(f"{pointer}/{key}"), hint=hint)
+
+
+def _sizes(sizes: dict[str, Any], at: At) -> Iterator[Problem]:
+    for name, size in sizes.items():
+        memory, limit = (megabytes(size.get(key)) or 0 for key in ("memory", "limit"))
+        if 0 < limit < memory:
+            summary = f"dynos of the size {name} would be ended at {size['limit']}, below their memory"
+            hint = f"Write a limit of {size['memory']} or more."
+            yield Problem(summary, at(f"/sizes/{escape(name)}/limit"), hint=hint)
 
 
 def _config(config: dict[str, Any], at: At) -> Iterator[Problem]:

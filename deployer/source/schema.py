@@ -158,6 +158,7 @@ _SENTENCES: dict[str, Callable[[Any, Any], str]] = {
     "maximum": lambda most, value: f"must be at most {most}, not {value}",
     "minLength": lambda *_: "is empty",
     "minItems": lambda *_: "is empty",
+    "maxItems": lambda most, value: f"may hold {most} at most, not {len(value)}",
     "minProperties": lambda *_: "is empty",
     "maxProperties": lambda most, _: f"may have only {most} key",
     "uniqueItems": lambda *_: "holds the same thing twice",

