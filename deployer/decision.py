@@ -50,9 +50,8 @@ def decide(spec: Spec, sight: Sight) -> Decided:
     """The World that the spec asks for, and what differs from it."""
     world = build_world(spec, sight)
     expiring = certificates.notes(world.certificates.items(), certificates.clock(world.now))
-    hosts = obstacles.notes(sight.hosts, sight.facts)
-    notes = (*sight.notes, *hosts, *rollback.notes(spec, world.release), *expiring)
-    return Decided(planner.plan(world, PROVIDERS, notes), world)
+    more = (*obstacles.notes(sight.hosts, sight.facts), *rollback.notes(spec, world.release), *expiring)
+    return Decided(planner.plan(world, PROVIDERS, (*sight.notes, *more)), world)
 
 
 def build_world(spec: Spec, sight: Sight) -> World:
@@ -94,7 +93,15 @@ def build_world(spec: Spec, sight: Sight) -> World:
         metrics=spec.fleet.metrics,
         lost=sight.lost,
     )
-    return rollout.rolled(certificates.secured(world, spec, now()), spec.fleet.rollout)
+    return rollout.rolled(_told(certificates.secured(world, spec, now()), spec), spec.fleet.rollout)
+
+
+def _told(world: World, spec: Spec) -> World:
+    """With what the app's log says of whoever asks for it."""
+    from deployer.remote.holding import who
+
+    words = placement.in_words(placement.formation(spec.app, spec.fleet))
+    return replace(world, who=who(), formation=words)
 
 
 def _keys(spec: Spec, facts: Mapping[str, Facts]) -> Keys:

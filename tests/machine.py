@@ -61,6 +61,8 @@ class Machine:
     """Commands that ran once, in dynos of their own."""
     refusal: str = ""
     """Why the CA gives no certificate."""
+    said: list[str] = field(default_factory=list)
+    """Lines of `app[api]` that this host wrote, in order."""
     release: str = ""
     """What bin/release of the last buildpack prints in a build here."""
 
@@ -221,6 +223,10 @@ class Machine:
 
     def script(self, name: str, words: list[str], stdin: Text) -> None:
         match name, words:
+            case "log-say", [_, line, *marks]:
+                self.said.append(line)
+                for mark in marks:
+                    self.write(mark, f"{len(self.said)} {line}\n")
             case "stack-make", []:
                 stack = json.loads(stdin.reveal())
                 for variant in stack["variants"]:

@@ -43,6 +43,7 @@ SCRIPTS = {
     "log-rotate": "rsyslog.rotate.sh",
     "log-tail": "rsyslog.tail.py",
     "log-lost": "rsyslog.lost.py",
+    "log-say": "rsyslog.say.sh",
     "mesh-take": "nginx.take.sh",
     "certify": "certificates.certify.py",
     "certify-order": "certificates.order.py",

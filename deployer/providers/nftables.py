@@ -10,7 +10,7 @@ from typing import Any
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
 from deployer.model import Guard, Put, Sh, Stage, Step, Text
-from deployer.placement import WEB
+from deployer.placement import FIRST_PORT, LAST_PORT, WEB
 from deployer.providers import parts, tls
 from deployer.providers.base import About, given, plain_cause, render, roles, scale
 from deployer.providers.host import BIN
@@ -134,8 +134,9 @@ def _base(world: World, host: Host) -> Table:
         resolvers=[r for r in world.facts[host.name].resolvers if ":" not in r],
         allow=sorted(world.allow),
         private=PRIVATE,
-        ports=(RELP_PORT, tls.PORT),
+        fleet_ports=(RELP_PORT, tls.PORT),
         meter=METER_PORT,
+        ports=f"{FIRST_PORT}-{LAST_PORT}",
         readers=sorted(world.metrics.allow),
         fleet=sorted({h.mesh for h in world.hosts if h.roles} | {"127.0.0.1"}),
     )
