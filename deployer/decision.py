@@ -7,7 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from deployer import claims, drains, obstacles, placement, planner, releases, rollback, rollout, slugs, source
+from deployer import (
+    certificates,
+    claims,
+    drains,
+    obstacles,
+    placement,
+    planner,
+    releases,
+    rollback,
+    rollout,
+    slugs,
+    source,
+)
 from deployer.build.packs import Buildpack, label
 from deployer.build.slug import Build, Slug
 from deployer.facts import Facts
@@ -37,8 +49,9 @@ class Decided:
 def decide(spec: Spec, sight: Sight) -> Decided:
     """The World that the spec asks for, and what differs from it."""
     world = build_world(spec, sight)
-    notes = (*sight.notes, *obstacles.notes(sight.hosts, sight.facts), *rollback.notes(spec, world.release))
-    return Decided(planner.plan(world, PROVIDERS, notes), world)
+    expiring = certificates.notes(world.certificates.items(), certificates.clock(world.now))
+    more = (*obstacles.notes(sight.hosts, sight.facts), *rollback.notes(spec, world.release), *expiring)
+    return Decided(planner.plan(world, PROVIDERS, (*sight.notes, *more)), world)
 
 
 def build_world(spec: Spec, sight: Sight) -> World:
@@ -51,8 +64,8 @@ def build_world(spec: Spec, sight: Sight) -> World:
     if lacking := source.missing(spec, platform=tuple(config)):
         raise InputError(lacking)
     settings = releases.seen_platform(app, facts.values())
-    claim, seen = claims.of(spec.fleet, settings), (sight.hosts, facts)
-    if problems := (*obstacles.found(*seen), *obstacles.to_claims(app, claim, *seen)):
+    claim = claims.of(spec.fleet, settings)
+    if problems := obstacles.in_the_way(spec, claim, sight.hosts, facts, now()):
         raise InputError(problems)
     spec, slug, build = _slug(spec, facts)
     release = _release(spec, slug, releases.digests(config, keys.seal), records)
@@ -80,15 +93,15 @@ def build_world(spec: Spec, sight: Sight) -> World:
         metrics=spec.fleet.metrics,
         lost=sight.lost,
     )
-    return rollout.rolled(_told(world, spec), spec.fleet.rollout)
+    return rollout.rolled(_told(certificates.secured(world, spec, now()), spec), spec.fleet.rollout)
 
 
 def _told(world: World, spec: Spec) -> World:
     """With what the app's log says of whoever asks for it."""
     from deployer.remote.holding import who
 
-    formation = placement.in_words(placement.formation(spec.app, spec.fleet))
-    return replace(world, who=who(), formation=formation)
+    words = placement.in_words(placement.formation(spec.app, spec.fleet))
+    return replace(world, who=who(), formation=words)
 
 
 def _keys(spec: Spec, facts: Mapping[str, Facts]) -> Keys:
@@ -192,13 +205,14 @@ def _release(spec: Spec, slug: Slug, config: Mapping[str, str], records: Mapping
         commit=slug.commit,
     )
     before = releases.current(records)
-    wanted = replace(wanted, why=releases.why(wanted, before), who=who(), when=_now())
+    wanted = replace(wanted, why=releases.why(wanted, before), who=who(), when=now())
     if spec.to:
         wanted = rollback.repeated(wanted, rollback.target(spec.to, records))
     return releases.decide(wanted, records)
 
 
-def _now() -> str:
+def now() -> str:
+    """ISO 8601, in UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

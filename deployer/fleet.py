@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
 from deployer.app import Scale, Value
+from deployer.https import OwnCertificate, Tls
 from deployer.sizes import DEFAULT_SIZE, SIZES, Size, megabytes
+from deployer.values import FromCommand as FromCommand
+from deployer.values import FromEnv as FromEnv
+from deployer.values import FromFile as FromFile
+from deployer.values import Literal as Literal
+from deployer.values import Source as Source
 
 ROLES = ("router", "dynos", "logplex", "build", "data")
 
@@ -39,38 +44,6 @@ class Host(Value):
         """Other hosts use the public address where there is no private one."""
         if not self.mesh:
             object.__setattr__(self, "mesh", self.address)
-
-
-class Literal(Value):
-    """A config value that stands in the file itself."""
-
-    value: str = Field(json_schema_extra={"file": ""})
-
-
-class FromEnv(Value):
-    """A config value that is read from the environment of whoever runs the command."""
-
-    env: str
-
-
-class FromFile(Value):
-    """A config value that is the content of a local file."""
-
-    file: str
-
-
-class FromCommand(Value):
-    """A config value that a local command prints; one argument an item, no shell."""
-
-    command: tuple[str, ...]
-
-    @field_validator("command", mode="before")
-    @classmethod
-    def _words(cls, raw: Any) -> Any:
-        return tuple(shlex.split(raw)) if isinstance(raw, str) else raw
-
-
-Source = Literal | FromEnv | FromFile | FromCommand
 
 
 class Rollout(Value):
@@ -139,6 +112,8 @@ class Fleet(Value):
     stack_updates: str = ""
     dyno_network: str = "10.213.0.0/16"
     allow: tuple[str, ...] = ()
+    tls: Tls = Tls()
+    certificates: tuple[OwnCertificate, ...] = ()
     rollout: Rollout = Rollout()
     health: Health | None = None
     metrics: Metrics = Metrics()

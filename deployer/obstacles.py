@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from deployer import claims
+from deployer import certificates, claims
 from deployer.facts import Facts
 from deployer.fleet import Host
 from deployer.problems import Problem, Where
 from deployer.providers.keepalived import interface
 from deployer.providers.router import defaults
 from deployer.providers.rsyslog import RELP_PORT
+from deployer.spec import Spec
 from deployer.world import Claims
 
 NEEDED_MB = 1500
 """Free disk for packages, an image and a slug on a host that has none yet."""
 PORTS = {"router": (80, "nginx"), "logplex": (RELP_PORT, "rsyslogd")}
 """The port that a role needs, and the process that may hold it."""
+
+
+def in_the_way(
+    spec: Spec, claim: Claims, hosts: tuple[Host, ...], facts: Mapping[str, Facts], now: str
+) -> tuple[Problem, ...]:
+    """Everything for which a release is not begun."""
+    unfit = certificates.unfit(spec, claim.domains, certificates.clock(now))
+    return (*found(hosts, facts), *to_claims(spec.fleet.app, claim, hosts, facts), *unfit)
 
 
 def found(hosts: tuple[Host, ...], facts: Mapping[str, Facts]) -> tuple[Problem, ...]:

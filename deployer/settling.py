@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from deployer import claims, drains, obstacles, placement, planner, platform, releases, rollout
-from deployer.decision import Decided
+from deployer import certificates, claims, drains, obstacles, placement, planner, platform, releases, rollout
+from deployer.decision import Decided, now
 from deployer.platform import Edit
 from deployer.problems import InputError, Problem
 from deployer.providers import PROVIDERS
@@ -51,4 +51,4 @@ def _standing(spec: Spec, sight: Sight, edit: Edit) -> World:
         standing=frozenset(seat.key for seat in seats),
         lost=sight.lost,
     )
-    return rollout.rolled(world, spec.fleet.rollout)
+    return rollout.rolled(certificates.secured(world, spec, now()), spec.fleet.rollout)

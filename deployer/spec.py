@@ -10,6 +10,7 @@ from deployer.app import App
 from deployer.build.packs import Buildpack, Elsewhere
 from deployer.fleet import Fleet
 from deployer.model import Text, Tree
+from deployer.platform import Certificate
 from deployer.problems import Problem, Where
 from deployer.stacks import Stack
 
@@ -39,6 +40,10 @@ class Spec:
     """One that was built before, to be released in place of what the source would become."""
     to: str = ""
     """A release to go back to (`v7`, or `previous`), with its slug, processes and config."""
+    certificates: tuple[Certificate, ...] = field(default=(), repr=False)
+    """Those that fleet.json names, in its order."""
+    acme_roots: str = ""
+    """PEM of what to trust the ACME CA's own server by, beside the usual roots."""
     defaults: Mapping[str, str] | None = None
     """Process types that the last buildpack brings; None where only a build can tell."""
     warnings: tuple[Problem, ...] = ()

@@ -10,9 +10,10 @@ from deployer.build.slug import Build
 from deployer.drains import Drain
 from deployer.facts import Facts
 from deployer.fleet import Health, Host, Metrics
+from deployer.https import Tls
 from deployer.model import Stage, Text
 from deployer.plan import Capacity
-from deployer.platform import Platform
+from deployer.platform import Certificate, Platform
 from deployer.stacks import Stack
 
 Outcome = Literal["pending", "succeeded", "failed"]
@@ -178,6 +179,13 @@ class World:
     allow: tuple[str, ...] = ()
     platform: Platform = Platform()
     """What commands have put beside the files; `domains` has its share of that already."""
+    tls: Tls = Tls()
+    acme_roots: str = field(default="", repr=False)
+    """PEM of what to trust the ACME CA's own server by, beside the usual roots."""
+    certificates: Mapping[str, Certificate] = field(default_factory=dict)
+    """The user's own, by name: of the files and of commands."""
+    now: str = ""
+    """When it was decided, as ISO 8601: certificates expire."""
     drains: tuple[Drain, ...] = ()
     """Where log lines go besides the logplex: those of the files, and those of commands."""
     keys: Text | None = None

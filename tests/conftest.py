@@ -28,4 +28,4 @@ def update(request: pytest.FixtureRequest) -> bool:
 def _one_deployer() -> None:
     patch = pytest.MonkeyPatch()
     patch.setattr(holding, "who", lambda: "ada@laptop")
-    patch.setattr(decision, "_now", lambda: "2026-01-02T03:04:05+00:00")
+    patch.setattr(decision, "now", lambda: "2026-01-02T03:04:05+00:00")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from certs import pair
 from machine import Machine
 
 from deployer import decision, planner
@@ -37,9 +38,13 @@ def spec(
     postdeploy: str | None = None,
     slug: str = "",
     to: str = "",
+    certificates: Mapping[str, int] | None = None,
     **fleet: Any,
 ) -> Spec:
-    """What files of these words would ask for. `hosts` maps names to roles; host n has the address 192.0.2.n."""
+    """What files of these words would ask for. `hosts` maps names to roles; host n has the address 192.0.2.n.
+
+    `certificates` are of one's own: what each covers, with blanks between, and for how many days.
+    """
     roles = hosts or {"one": ALL}
     rows = {
         name: {"address": f"192.0.2.{n}", "roles": words.split()}
@@ -60,6 +65,7 @@ def spec(
         to=to,
         buildpacks=(buildpacks.own("python"),),
         defaults={},
+        certificates=tuple(pair(names, days) for names, days in (certificates or {}).items()),
     )
 
 

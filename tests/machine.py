@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from certs import pair
+
 from deployer.facts import Facts, Probe, read
 from deployer.model import Fetch, Put, Send, Sh, Text, sha
 
@@ -57,6 +59,8 @@ class Machine:
     """Dynos that run and do not accept."""
     ran: list[str] = field(default_factory=list)
     """Commands that ran once, in dynos of their own."""
+    refusal: str = ""
+    """Why the CA gives no certificate."""
     said: list[str] = field(default_factory=list)
     """Lines of `app[api]` that this host wrote, in order."""
     release: str = ""
@@ -236,6 +240,8 @@ class Machine:
                 if stdin.reveal():
                     self.write(path, stdin.reveal())
                 self.start("nginx.service")
+            case "certify", [app]:
+                self.certify(app)
             case "mesh-put", [path]:
                 self.write(path, stdin.reveal())
                 self.files.pop("/etc/nginx/sites-enabled/default", None)
@@ -259,6 +265,18 @@ class Machine:
         self.tables[name] = self.text(path)
         self.write(f"/run/deployer/wall/{name}", f"{sha(self.text(path))}\n{self.table(name)['sha']}\n")
 
+    def certify(self, app: str) -> None:
+        """The CA gives what is asked for, unless somebody says why not."""
+        if "acme-tiny" not in self.packages:
+            raise Refused(f"{self.name} lacks acme-tiny")
+        for domain, conf in json.loads(self.text(f"{APPS}/{app}/acme.json"))["domains"].items():
+            path = f"{APPS}/{app}/certificates/automatic/{domain}"
+            self.write(f"{path}.json", json.dumps({"failures": [], "said": self.refusal}), 0o600)
+            if not self.refusal:
+                self.write(f"{path}.pem", pair(domain).chain + pair(domain).key, 0o600)
+                self.write(f"{path}.conf", conf, 0o600)
+        self.start("nginx.service")
+
     def unit(self, name: str) -> Unit:
         """Units are made of files: systemd knows none without."""
         template = re.sub(r"@.*\.", "@.", name)
@@ -271,11 +289,12 @@ class Machine:
         unit = self.unit(name)
         unit.active, unit.sub = ON
         if name == "nginx.service":
-            paths = [
-                p
-                for p in sorted(self.files)
-                if p.startswith((f"{SITES}deployer", "/etc/nginx/modules-enabled/deployer"))
-            ]
+            ours = (
+                f"{SITES}deployer",
+                "/etc/nginx/modules-enabled/deployer",
+                f"{APPS}/[^/]+/certificates/(automatic/)?[^/]+[.](pem|conf)$",
+            )
+            paths = [p for p in sorted(self.files) if any(re.match(pattern, p) for pattern in ours)]
             self.note("nginx", paths)
         elif name in ("deployer.log.service", "deployer.logplex.service"):
             kind = name.split(".")[1]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certs import pair
 from fleets import Fleet, fleet, in_order, spec
 from machine import Machine
 
@@ -57,6 +58,13 @@ def drift(machine: Machine, what: str, *words: Any) -> None:
             machine.tables[table] = rules
         case "listen", [port, process]:
             machine.listeners[port] = process
+        case "certificate", [path, names, days]:
+            machine.write(path, pair(names, days).chain + pair(names, days).key, 0o600)
+        case "reload", []:
+            machine.start("nginx.service")
+        case "refuse", [words]:
+            machine.refusal = words
+            machine.certify("hello")
         case "boot", []:
             machine.files = {p: f for p, f in machine.files.items() if not p.startswith("/run/")}
             machine.tables.clear()

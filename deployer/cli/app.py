@@ -8,6 +8,7 @@ import typer
 
 from deployer.cli import (
     build,
+    certs,
     deploy,
     domains,
     drains,
@@ -46,5 +47,6 @@ for command in COMMANDS:
 app.add_typer(releases.app, name="releases")
 platform.domains_app.command("list")(domains.list_domains)
 app.add_typer(platform.domains_app, name="domains", help="The names under which the app answers.")
+app.add_typer(certs.app, name="certs", help="The certificates that the app is served with.")
 app.add_typer(drains.drains_app, name="drains", help="Where log lines go besides the logplex.")
 app.add_typer(lab.app, name="lab", help="A practice fleet on this machine, as root.")

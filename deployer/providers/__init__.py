@@ -1,6 +1,7 @@
 """The ordered registry. Steps of one stage run in this order on a host."""
 
 from deployer.providers.base import Provider
+from deployer.providers.certificates import CertificatesProvider
 from deployer.providers.drains import DrainsProvider
 from deployer.providers.host import HostProvider
 from deployer.providers.keepalived import KeepalivedProvider
@@ -28,6 +29,7 @@ PROVIDERS: tuple[Provider, ...] = (
     MeterProvider(),
     LxcProvider(),
     RouterProvider(),
+    CertificatesProvider(),
     NginxProvider(),
     KeepalivedProvider(),
     DrainsProvider(),

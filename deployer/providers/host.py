@@ -45,6 +45,8 @@ SCRIPTS = {
     "log-lost": "rsyslog.lost.py",
     "log-say": "rsyslog.say.sh",
     "mesh-take": "nginx.take.sh",
+    "certify": "certificates.certify.py",
+    "certify-order": "certificates.order.py",
     "mesh-put": "router.put.sh",
     "wall-take": "nftables.take.sh",
 }

@@ -11,7 +11,7 @@ from deployer.facts import Facts, Probe
 from deployer.fleet import Host
 from deployer.model import Guard, Put, Sh, Stage, Step, Text
 from deployer.placement import FIRST_PORT, LAST_PORT, WEB
-from deployer.providers import parts
+from deployer.providers import parts, tls
 from deployer.providers.base import About, given, plain_cause, render, roles, scale
 from deployer.providers.host import BIN
 from deployer.providers.meter import METER_PORT
@@ -134,7 +134,7 @@ def _base(world: World, host: Host) -> Table:
         resolvers=[r for r in world.facts[host.name].resolvers if ":" not in r],
         allow=sorted(world.allow),
         private=PRIVATE,
-        relp=RELP_PORT,
+        fleet_ports=(RELP_PORT, tls.PORT),
         meter=METER_PORT,
         ports=f"{FIRST_PORT}-{LAST_PORT}",
         readers=sorted(world.metrics.allow),

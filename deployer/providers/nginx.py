@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
 from deployer.model import Sh, Stage, Step, Text, sha
 from deployer.placement import WEB
-from deployer.providers import parts
+from deployer.providers import parts, tls
 from deployer.providers.base import About, given, packaged, plain_cause, render, roles, scale
 from deployer.providers.host import BIN
 from deployer.providers.router import DEFAULT, MAIN, shared
@@ -41,6 +41,8 @@ class MeshSeen:
     loaded: str | None
     shared: str | None = None
     """One digest of what it last took in of the files that apps share."""
+    taken: Mapping[str, str] = field(default_factory=dict)
+    """Certificates and what goes with them, as the running nginx took them in: digests by path."""
     waves: int = 0
     """How often it is another one on the way there: dynos that start again leave the routers first."""
 
@@ -51,12 +53,14 @@ class Mesh:
     config: Text
     upstreams: Mapping[str, str]
     shared: str | None = None
+    taken: Mapping[str, str] = field(default_factory=dict)
     before: tuple[Text, ...] = ()
     """The file in each wave of a rollout but the last."""
 
     def expect(self) -> MeshSeen:
         waves = sum(text.sha != self.config.sha for text in self.before)
-        return MeshSeen(self.key, self.upstreams, self.config.sha, self.config.sha, self.shared, waves)
+        mine = self.config.sha
+        return MeshSeen(self.key, self.upstreams, mine, mine, self.shared, self.taken, waves)
 
 
 class NginxProvider:
@@ -86,7 +90,9 @@ class NginxProvider:
         site = SITE.format(app)
         if config := facts.sha(site):
             upstreams = dict(_SERVER.findall(facts.texts.get(site, "")))
-            yield MeshSeen(app, upstreams, config, _loaded(facts).get(site), _shared(_loaded(facts)))
+            loaded = _loaded(facts)
+            taken = tls.still_taken(app, loaded, facts)
+            yield MeshSeen(app, upstreams, config, loaded.get(site), _shared(loaded), taken)
 
     def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
         if isinstance(want, Mesh):
@@ -99,6 +105,8 @@ class NginxProvider:
         if isinstance(want, Mesh) and have is not None:
             if differs == {"shared"}:
                 return "the running nginx has not taken in what apps share"
+            if differs == {"taken"}:
+                return "other certificates to take in"
             if differs <= {"loaded", "shared"}:
                 return "the running nginx has not taken the file in"
             if "upstreams" in differs:
@@ -118,19 +126,26 @@ class NginxProvider:
 
 def _mesh(world: World, host: Host) -> Mesh:
     upstreams = world.rollout.routes
-    before = tuple(_site(world, wave.routes) for wave in world.rollout.waves[:-1])
+    before = tuple(_site(world, host, wave.routes) for wave in world.rollout.waves[:-1])
     common = {path: config.sha for path, config in shared(world, host).items()}
-    return Mesh(world.app, _site(world, upstreams), upstreams, _shared(common), before)
+    taken = tls.taken(world, host, names(world))
+    return Mesh(world.app, _site(world, host, upstreams), upstreams, _shared(common), taken, before)
 
 
-def _site(world: World, upstreams: Mapping[str, str]) -> Text:
+def _site(world: World, host: Host, upstreams: Mapping[str, str]) -> Text:
+    servers = tls.servers(world, names(world))
     return Text(
         render(
             "nginx.site.conf.j2",
             app=world.app,
             variable=world.app.replace("-", "_"),
             upstreams=sorted(upstreams.items()),
-            names=names(world),
+            servers=servers,
+            tls=world.tls,
+            tls_wanted=any(server.label for server in servers),
+            exchange=tls.PORT if any(server.part for server in servers) else 0,
+            peers=[h.mesh for h in world.with_role("router") if h.name != host.name],
+            old=tls.is_old(world.facts[host.name]),
             maintenance=world.platform.maintenance,
         )
     )

@@ -6,14 +6,16 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from deployer.app import App
+from deployer.certificates import unfit as objections
 from deployer.fleet import Fleet, FromFile, Host
 from deployer.model import Text, Tree
 from deployer.problems import InputError, Problem, Where
-from deployer.source import buildpacks, config, cross_rules, data, drains, procfile
+from deployer.source import buildpacks, certificates, config, cross_rules, data, drains, procfile
 from deployer.source.files import Inventory, Manifest, inventory, manifest, with_defaults
 from deployer.source.names import is_free
 from deployer.source.needs import missing
@@ -42,7 +44,7 @@ def load(
     Services and required config vars that nothing gives are not among them: the hosts may have them.
     Ask `missing` after a look at these.
     """
-    spec, problems = _look(folder, environment, packs, slug, builds and not (slug or to), to)
+    spec, problems = _certified(*_look(folder, environment, packs, slug, builds and not (slug or to), to))
     if builds or slug or to:
         spec, unheard = _drained(spec)
         problems = _in_order((*problems, *unheard))
@@ -54,11 +56,12 @@ def load(
 def validate(folder: Path, environment: str | None = None) -> tuple[Problem, ...]:
     """Everything that is wrong or odd with the files in `folder`, what nothing gives included."""
     try:
-        spec, problems = _look(folder, environment)
+        spec, problems = _certified(*_look(folder, environment))
     except InputError as error:
         return error.problems
     _, unheard = _drained(spec)
-    return _in_order((*problems, *unheard, *missing(spec)))
+    bad = objections(spec, spec.fleet.names, datetime.now(UTC))
+    return _in_order((*problems, *unheard, *missing(spec), *bad))
 
 
 def _look(
@@ -101,6 +104,12 @@ def _look(
     )
     size = config.sizes(contents, inv.where)
     return spec, _in_order((*app.problems, *inv.problems, *together, *unread, *size, *left))
+
+
+def _certified(spec: Spec, problems: tuple[Problem, ...]) -> tuple[Spec, tuple[Problem, ...]]:
+    """With the certificates that fleet.json names."""
+    own, roots, unread = certificates.declared(spec.fleet, spec.folder, partial(spec.where, "fleet.json"))
+    return replace(spec, certificates=own, acme_roots=roots), _in_order((*problems, *unread))
 
 
 def with_drains(spec: Spec) -> Spec:
@@ -173,7 +182,8 @@ def _private(fleet: Fleet, folder: Path) -> tuple[Path, ...]:
     given = (*fleet.config.values(), *fleet.drains)
     sources = (source.file for source in given if isinstance(source, FromFile))
     named_there = (*sources, *(host.key for host in fleet.hosts), fleet.known_hosts, fleet.drain_ca)
-    return tuple(folder / os.path.expanduser(path) for path in named_there if path)
+    own = certificates.private(fleet, folder)
+    return (*own, *(folder / os.path.expanduser(path) for path in named_there if path))
 
 
 def _environment(folder: Path, environment: str | None, app: App) -> Iterator[Problem]:

@@ -45,7 +45,7 @@ def sizes(config: Mapping[str, Text], at: At) -> tuple[Problem, ...]:
 
 
 def value(source: Source, folder: Path) -> str:
-    """What a source gives. Raises InputError where it gives nothing that can be used."""
+    """What a source gives, less one newline at its end. Raises InputError where it gives nothing."""
     if isinstance(source, Literal):
         return source.value
     if isinstance(source, FromEnv):

@@ -166,7 +166,7 @@ def test_a_plan_is_the_same_a_minute_later(words: Any, monkeypatch: pytest.Monke
     for now in (wanted, spec(**words, source="two")):
         digests = set()
         for minute in "123":
-            monkeypatch.setattr(decision, "_now", lambda minute=minute: f"2026-01-02T03:0{minute}:00+00:00")
+            monkeypatch.setattr(decision, "now", lambda minute=minute: f"2026-01-02T03:0{minute}:00+00:00")
             digests.add(seen.plan(now).digest)
         assert len(digests) == 1
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certs import pair
 from fleets import Fleet, fleet
 from jsonschema import Draft202012Validator
 
@@ -15,9 +16,10 @@ from deployer.cli import explain as command
 from deployer.cli.platform import MESH
 from deployer.decision import Decided
 from deployer.explain import NEAREST, REVERT, explain, named, resources
-from deployer.platform import with_maintenance
+from deployer.platform import Platform, with_maintenance
 from deployer.problems import InputError
 from deployer.providers import PROVIDERS
+from deployer.releases import platform_path
 from deployer.source import data
 from deployer.source.text import positions
 from deployer.spec import Spec
@@ -37,6 +39,7 @@ FLEET: dict[str, Any] = {
     "health": {"path": "/up"},
     "virtual_address": "192.0.2.100",
     "stack_updates": "2026-11-23",
+    "tls": {"acme": {"email": "ada@example.com"}},
 }
 APP: dict[str, Any] = {
     "env": {"GREETING": "Hello", "SEED": {"generator": "secret"}},
@@ -80,6 +83,9 @@ def is_there(where: dict[str, Any]) -> bool:
 
 def settled(home: Path) -> tuple[Fleet, Spec]:
     seen, spec = fleet(), source.load(home)
+    seen.run(decided(seen, spec).plan)
+    settings = Platform(serial=1, certificates={"any.example.net": pair("*.example.net")})
+    seen.machines["box-1"].write(platform_path("hello"), settings.text().reveal(), 0o600)
     seen.run(decided(seen, spec).plan)
     return seen, spec
 

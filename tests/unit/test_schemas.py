@@ -24,6 +24,7 @@ from deployer.fleet import (
     Rollout,
     Routing,
 )
+from deployer.https import Acme, OwnCertificate, Tls
 from deployer.sizes import Size
 from deployer.source import data, schema
 from deployer.source.text import parse
@@ -42,6 +43,10 @@ MODELS: dict[tuple[str, str], tuple[type[BaseModel], ...]] = {
     ("fleet", "rollout"): (Rollout,),
     ("fleet", "build"): (BuildLimits,),
     ("fleet", "health"): (Health,),
+    ("fleet", "tls"): (Tls,),
+    ("fleet", "acme"): (Acme,),
+    ("fleet", "certificate"): (OwnCertificate,),
+    ("fleet", "private_key"): (FromEnv, FromFile, FromCommand),
     ("fleet", "routing"): (Routing,),
     ("fleet", "metrics"): (Metrics,),
     ("fleet", "source"): (FromEnv, FromFile, FromCommand),

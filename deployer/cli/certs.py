@@ -1,0 +1,160 @@
+"""certs: the certificates that routers serve the app with, and those of one's own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from deployer.cli import options as o
+from deployer.cli.platform import MESH, put, settings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deployer.sight import Sight
+    from deployer.spec import Spec
+
+app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+
+
+@app.callback()
+def listed(
+    context: typer.Context,
+    folder: o.Folder = o.HERE,
+    environment: o.Environment = None,
+    as_json: o.Json = False,
+    without: o.Without = None,
+) -> None:
+    """List the app's certificates: what they cover, who gave them, until when, and where they come from.
+
+    Example: deploy certs
+    """
+    from deployer.views import json, text
+
+    if context.invoked_subcommand:
+        return
+    found = _found(folder, environment, without)
+    if as_json:
+        text.show(json.document(found))
+    elif not found:
+        text.show('No certificates. Next: deploy certs add CHAIN.pem KEY.pem, or "tls" in fleet.json')
+    else:
+        names = ("name", "domains", "issuer", "expires", "from", "note")
+        text.show(text.table(tuple(row[n] for n in names) for row in found))
+
+
+@app.command()
+def add(
+    chain: Annotated[Path, typer.Argument(help="PEM: the certificate, then those that signed it.")],
+    key: Annotated[Path, typer.Argument(help="PEM: its private key, not encrypted.")],
+    name: Annotated[str, typer.Option("--name", help="What to call it; its first domain without that.")] = "",
+    folder: o.Folder = o.HERE,
+    environment: o.Environment = None,
+    as_json: o.Json = False,
+    without: o.Without = None,
+    lock_wait: o.LockWait = 0,
+) -> None:
+    """Have the routers serve the app with a certificate of your own; one of the same name is replaced.
+
+    Example: deploy certs add fullchain.pem privkey.pem
+    """
+    from deployer import certificates, claims, decision
+    from deployer.platform import with_certificate
+    from deployer.problems import InputError
+    from deployer.source.certificates import pair
+
+    spec, settings = settings_of(folder, environment, without)
+    own = pair(chain, key)
+    now = certificates.clock(decision.now())
+    if problems := tuple(certificates.objections(own, claims.of(spec.fleet, settings).domains, now)):
+        raise InputError(problems)
+    called = _checked(name or certificates.named(own.chain))
+    put(folder, environment, as_json, without, lock_wait, with_certificate(called, own), MESH)
+
+
+@app.command()
+def remove(
+    name: Annotated[str, typer.Argument(help="Its name in deploy certs.")],
+    folder: o.Folder = o.HERE,
+    environment: o.Environment = None,
+    as_json: o.Json = False,
+    without: o.Without = None,
+    lock_wait: o.LockWait = 0,
+) -> None:
+    """Take back a certificate that was added with this command.
+
+    Example: deploy certs remove shop.example.com
+    """
+    from deployer.platform import with_certificate
+    from deployer.problems import InputError, Problem
+
+    _, settings = settings_of(folder, environment, without)
+    if name not in settings.certificates:
+        known = ", ".join(sorted(settings.certificates)) or "none"
+        hint = f"added were {known}; those of fleet.json are taken out there, then deploy apply"
+        raise InputError(Problem(f"no certificate {name!r} was added by a command", hint=hint))
+    put(folder, environment, as_json, without, lock_wait, with_certificate(name, None), MESH)
+
+
+def _checked(name: str) -> str:
+    from deployer.problems import InputError, Problem
+
+    if not _NAME.fullmatch(name):
+        hint = "use lower-case letters, digits, dots and hyphens: --name shop.example.com"
+        raise InputError(Problem(f"{name!r} is no name for a certificate", hint=hint))
+    return name
+
+
+def _found(folder: Path, environment: str | None, without: list[str] | None) -> list[dict[str, Any]]:
+    from deployer.sight import look
+
+    spec = o.known(folder, environment)
+    sight = look(spec, tuple(without or ()))
+    return [*_own(spec, sight), *_automatic(spec, sight)]
+
+
+def _own(spec: Spec, sight: Sight) -> Iterator[dict[str, Any]]:
+    from deployer import certificates
+    from deployer.releases import seen_platform
+
+    settings = seen_platform(spec.fleet.app, sight.facts.values())
+    for name, pair in certificates.own(spec, settings).items():
+        origin = "command" if settings.certificates.get(name) == pair else "fleet.json"
+        yield _row(name, pair.chain, origin)
+
+
+def _automatic(spec: Spec, sight: Sight) -> Iterator[dict[str, Any]]:
+    """As the first router has them: all hold the same."""
+    from deployer.providers import certificates, nginx, tls
+    from deployer.settling import settled
+
+    if spec.fleet.tls.acme is None:
+        return
+    world = settled(spec, sight, lambda before: before, frozenset()).world
+    facts = world.facts[world.with_role("router")[0].name]
+    for domain in tls.automatics(world, nginx.names(world)):
+        chain = facts.private.get(tls.automatic(world.app, domain, "pem"), "")
+        said = certificates.last_words(world.app, domain, facts)
+        yield _row(domain, chain, "ACME", said or ("" if chain else "not there yet: deploy apply"))
+
+
+def _row(name: str, chain: str, origin: str, note: str = "") -> dict[str, Any]:
+    from deployer import certificates, decision
+
+    found = certificates.described(chain)
+    if found is None:
+        return {"name": name, "domains": "", "issuer": "", "expires": "", "from": origin, "note": note}
+    left = found.expires - certificates.clock(decision.now())
+    soon = f"expires in {max(left.days, 0)} days" if left < certificates.SOON else ""
+    return {
+        "name": name,
+        "domains": ", ".join(found.names),
+        "issuer": found.issuer,
+        "expires": str(found.expires.date()),
+        "from": origin,
+        "note": "; ".join(filter(None, (soon, note))),
+    }
