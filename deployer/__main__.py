@@ -28,7 +28,7 @@ def _leave(status: int) -> NoReturn:
 
 
 def _run(debug: bool) -> int:
-    from deployer.problems import INTERRUPTED, DeployerError
+    from deployer.problems import INTERRUPTED, DeployerError, ReaderLeftError
 
     try:
         return _commands()
@@ -39,9 +39,10 @@ def _run(debug: bool) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
+    except BrokenPipeError as left:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1  # the reader left: whatever was being done is not known to be finished
+        # whatever was being done is not known to be finished
+        return 0 if isinstance(left, ReaderLeftError) else 1
     except Exception as error:
         if debug:
             raise

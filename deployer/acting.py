@@ -191,9 +191,9 @@ def bearable(todo: Decided, refused: bool = False) -> Plan:
     if any(act.source in world.lost for act in fetches):
         return plan.until(Stage.BUILD)
     if {seat.type for seat in world.seats} - {s.type for s in world.seats if s.host not in world.lost}:
-        return plan.until(Stage.LOGS)
+        return plan.until(Stage.SHIP)
     if not any("router" in host.roles for host in world.hosts if host.name in world.lost):
         return plan.before(Stage.ROUTE) if refused else plan
     if len(world.rollout.waves) > 1 or restarting(world):
-        return plan.until(Stage.LOGS)
+        return plan.until(Stage.SHIP)
     return plan.before(Stage.ROUTE if refused else Stage.RETIRE)

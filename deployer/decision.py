@@ -80,7 +80,15 @@ def build_world(spec: Spec, sight: Sight) -> World:
         metrics=spec.fleet.metrics,
         lost=sight.lost,
     )
-    return rollout.rolled(world, spec.fleet.rollout)
+    return rollout.rolled(_told(world, spec), spec.fleet.rollout)
+
+
+def _told(world: World, spec: Spec) -> World:
+    """With what the app's log says of whoever asks for it."""
+    from deployer.remote.holding import who
+
+    formation = placement.in_words(placement.formation(spec.app, spec.fleet))
+    return replace(world, who=who(), formation=formation)
 
 
 def _keys(spec: Spec, facts: Mapping[str, Facts]) -> Keys:

@@ -109,6 +109,7 @@ def undoing(sight: Sight, before: Sight, world: World, env: Text | None, fleet: 
         seats=_old_seats(before, facts, world, old, fleet) if old else (),
         standing=frozenset(seat.key for seat in still),
         build=None,
+        formation="",
         env=env,
         tasks=(),
     )

@@ -12,10 +12,10 @@ class Stage(IntEnum):
     """Barriers over the whole fleet, in this order (docs/architecture.md, "Stages")."""
 
     PREPARE = 1
-    IMAGE = 2
-    BUILD = 3
-    SHIP = 4
-    LOGS = 5
+    LOGS = 2
+    IMAGE = 3
+    BUILD = 4
+    SHIP = 5
     RELEASE = 6
     START = 7
     ROUTE = 8

@@ -58,6 +58,11 @@ def formation(app: App, fleet: Fleet) -> dict[str, tuple[int, Size]]:
     return found
 
 
+def in_words(scales: Mapping[str, tuple[int, Size]]) -> str:
+    """A formation as Heroku's log says it (contract 3.12)."""
+    return " ".join(f"{kind}@{scales[kind][0]}:{scales[kind][1].name.title()}" for kind in sorted(scales))
+
+
 def size_of(kind: str, app: App, fleet: Fleet) -> Size:
     """The size of a process type's dynos: fleet.json over app.json over the fleet's default."""
     scale = fleet.formation.get(kind) or app.formation.get(kind)

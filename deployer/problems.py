@@ -104,3 +104,7 @@ class StoppedError(DeployerError):
 
 CHANGES_PENDING = 2
 INTERRUPTED = 130
+
+
+class ReaderLeftError(BrokenPipeError):
+    """Whoever read, such as `head`, has seen enough of what only shows: nothing is left undone."""

@@ -195,6 +195,10 @@ class World:
     metrics: Metrics = Metrics()
     standing: frozenset[str] = frozenset()
     """Keys of dynos that stay just as they are, whatever is known of their release."""
+    who: str = ""
+    """Whoever asks for this world."""
+    formation: str = ""
+    """How many dynos of each type and which size, in Heroku's words: `web@2:Standard-1X worker@0:Basic`."""
     lost: frozenset[str] = frozenset()
     """Hosts that cannot be reached now: they keep what they have, and no router is sent there anew."""
 
@@ -221,6 +225,12 @@ class World:
 
     def mesh_address(self, host: str) -> str:
         return next(h.mesh for h in self.hosts if h.name == host)
+
+    @property
+    def teller(self) -> str:
+        """The host that says what is done for the app as a whole: the first with dynos that is there."""
+        there = [host for host in self.hosts if host.roles and host.name not in self.lost]
+        return next((h.name for h in there if "dynos" in h.roles), there[0].name if there else "")
 
     @property
     def slugs(self) -> frozenset[str]:

@@ -57,6 +57,8 @@ class Machine:
     """Dynos that run and do not accept."""
     ran: list[str] = field(default_factory=list)
     """Commands that ran once, in dynos of their own."""
+    said: list[str] = field(default_factory=list)
+    """Lines of `app[api]` that this host wrote, in order."""
     release: str = ""
     """What bin/release of the last buildpack prints in a build here."""
 
@@ -217,6 +219,10 @@ class Machine:
 
     def script(self, name: str, words: list[str], stdin: Text) -> None:
         match name, words:
+            case "log-say", [_, line, *marks]:
+                self.said.append(line)
+                for mark in marks:
+                    self.write(mark, f"{len(self.said)} {line}\n")
             case "stack-make", []:
                 stack = json.loads(stdin.reveal())
                 for variant in stack["variants"]:

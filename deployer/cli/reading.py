@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import select
+import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,42 +48,63 @@ def ps(
 def logs(
     folder: o.Folder = o.HERE,
     environment: o.Environment = None,
-    number: Annotated[int, typer.Option("-n", "--num", min=1, max=1500, help="How many lines.")] = 100,
+    number: Annotated[
+        int | None, typer.Option("-n", "--num", min=1, max=1500, help="How many lines; 100 without --since.")
+    ] = None,
     tail: Annotated[
         bool, typer.Option("--tail", "-t", help="Go on with new lines until interrupted.")
     ] = False,
-    process: Annotated[str, typer.Option("--ps", help="Only this dyno or type: web.1, web, router.")] = "",
-    source: Annotated[str, typer.Option("--source", help="Only app or heroku.")] = "",
+    process: Annotated[
+        str, typer.Option("--ps", "--dyno", "-d", help="Only this dyno or type: web.1, web, router, api.")
+    ] = "",
+    source: Annotated[str, typer.Option("--source", "-s", help="Only app or heroku.")] = "",
+    since: Annotated[
+        str,
+        typer.Option("--since", help="Only lines since then: 10m, 2h, 2026-11-26T10:15 (UTC)."),
+    ] = "",
     as_json: o.Json = False,
 ) -> None:
-    """Show the latest log lines of all dynos and routers.
+    """Show the latest log lines of all dynos and routers, as all logplex hosts have them.
 
-    Example: deploy logs -n 50 --ps web.1
+    Example: deploy logs --since 10m --ps web.1
     """
-    from deployer.problems import InputError, Problem
-    from deployer.remote.session import log_lines
+    from deployer.logs import query
+    from deployer.problems import ReaderLeftError
+    from deployer.remote import logplexes
+
+    asked = query("", number, source, process, since)
+    spec: Spec = o.known(folder, environment)
+    fleet = (spec.fleet.with_role("logplex"), spec.fleet.known_hosts, replace(asked, app=spec.fleet.app))
+    try:
+        if not tail:
+            _print(logplexes.latest(*fleet, _say), as_json)
+            return
+        for lines in logplexes.follow(*fleet, _say):
+            _print(lines, as_json)
+            if _reader_left():
+                return
+    except BrokenPipeError as error:
+        raise ReaderLeftError from error
+
+
+def _print(lines: list[str], as_json: bool) -> None:
+    from deployer.logs import fields, shown
+    from deployer.views import json, text
+
+    tinted = text.terminal()
+    for batch in (lines[i : i + 100] for i in range(0, len(lines), 100)):
+        rows = (json.line(fields(line)) if as_json else shown(line, tinted) for line in batch)
+        text.show("\n".join(rows))
+
+
+def _say(words: str) -> None:
     from deployer.views import text
 
-    if source not in ("", "app", "heroku"):
-        raise InputError(
-            Problem(f"there is no log source {source!r}", hint="use --source app or --source heroku")
-        )
-    spec: Spec = o.known(folder, environment)
-    argv = (spec.fleet.app, str(number), source, process, "1" if tail else "0")
-    log_lines(
-        spec.fleet.with_role("logplex"),
-        spec.fleet.known_hosts,
-        argv,
-        lambda line: text.show(_as(line, as_json)),
-    )
+    text.show(words, err=True)
 
 
-def _as(line: str, as_json: bool) -> str:
-    from deployer.views import json
-
-    if not as_json:
-        return line
-    stamp, _, rest = line.partition(" ")
-    origin, _, words = rest.partition("]: ")
-    source, _, process = origin.partition("[")
-    return json.line({"at": stamp, "source": source, "process": process, "text": words})
+def _reader_left() -> bool:
+    """Whether standard output is a pipe that nobody reads any more."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))

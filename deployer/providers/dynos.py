@@ -37,6 +37,8 @@ class Leaving:
     key: str
     wave: int
     drain: int
+    says: str = ""
+    """A line for the app's log before it stops."""
 
     def expect(self) -> None:
         return None
@@ -63,6 +65,8 @@ class Dyno:
     wave: int = 0
     drain: int = 0
     """Seconds to end its requests before it starts again."""
+    says: str = ""
+    """A line for the app's log before it starts."""
 
     @property
     def key(self) -> str:

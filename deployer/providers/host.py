@@ -43,6 +43,7 @@ SCRIPTS = {
     "log-rotate": "rsyslog.rotate.sh",
     "log-tail": "rsyslog.tail.py",
     "log-lost": "rsyslog.lost.py",
+    "log-say": "rsyslog.say.sh",
     "mesh-take": "nginx.take.sh",
     "mesh-put": "router.put.sh",
     "wall-take": "nftables.take.sh",

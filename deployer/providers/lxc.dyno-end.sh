@@ -33,17 +33,31 @@ note_crash() {
     mv "$crashes.new" "$crashes"
 }
 
-# report STATE: the lines that Heroku writes.
+# report [STATE]: the lines that Heroku writes; without a STATE the dyno goes on under its name.
 report() {
     before=starting
     [ ! -e "$run/up" ] || before=up
-    set -- "Process exited with status $status" "State changed from $before to $1"
-    if [ -e "$run/memory" ]; then
-        set -- "Error R15 (Memory quota vastly exceeded)" "Stopping process with SIGKILL" "$@"
+    state=${1:-}
+    set -- "Process exited with status $status"
+    [ -z "$state" ] || set -- "$@" "State changed from $before to $state"
+    if [ -s "$run/memory" ]; then
+        read -r bytes <"$run/memory"
+        tenths=$((bytes * 1000 / (MEMORY * 1048576)))
+        set -- "Process running mem=$((bytes / 1048576))M($((tenths / 10)).$((tenths % 10))%)" \
+            "Error R15 (Memory quota vastly exceeded)" "Stopping process with SIGKILL" "$@"
     fi
     say "$@"
     # it holds something if LXC itself failed
     [ ! -s "$run/lxc.log" ] || cat "$run/lxc.log" >&2
+}
+
+# What a dyno that was stopped is now: nothing new if it restarts, or if one of another release has its name.
+ending() {
+    [ ! -e "$run/restarting" ] || return 0
+    for other in "${home%/*}/$APP.$TYPE.$N".v*; do
+        if [ -e "$other" ] && [ "$other" != "$home" ]; then return 0; fi
+    done
+    echo down
 }
 
 # What LXC and systemd leave, more of it when LXC itself was killed.
@@ -65,7 +79,7 @@ elif [ ! -e "$run/began" ]; then
     # stopped while it sat out a back-off: whoever starts it next wants it now
     rm -f "$crashes" "$run.loaded"
 elif [ -e "$run/stopping" ]; then
-    report down
+    report "$(ending)"
     rm -f "$crashes" "$run.loaded"
 else
     report crashed

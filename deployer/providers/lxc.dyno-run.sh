@@ -94,9 +94,19 @@ stop() {
     [ ! -e "$run/failed" ] || return 0
     : >"$run/stopping"
     [ -n "$dyno" ] || { trap - EXIT; exit 0; }
-    say "Stopping all processes with SIGTERM" &
+    say_stop &
     until signal TERM || has_ended "$dyno"; do sleep 0.1; done
     ends_within 30 "$dyno" || finish_off
+}
+
+# A restart is one job of systemd's, and the dyno never counts as down.
+say_stop() {
+    set -- "Stopping all processes with SIGTERM"
+    if systemctl list-jobs --no-legend "deployer.dyno@$KEY.service" | grep -q ' restart '; then
+        : >"$run/restarting"
+        set -- Restarting "State changed from up to starting" "$@"
+    fi
+    say "$@"
 }
 
 finish_off() {
@@ -123,7 +133,7 @@ await() {
     [ ! -e "$run/killed" ] || status=137
     if ran_out_of_memory; then
         status=137
-        : >"$run/memory"
+        peak >"$run/memory"
     fi
     # nothing is left to be stopped, whatever systemd does about a failed start
     trap '' TERM
@@ -137,6 +147,13 @@ ran_out_of_memory() {
     else
         [ "$status" = 137 ] && [ ! -e "$run/killed" ] && ! grep -qx 0 "$leaf/memory.failcnt"
     fi
+}
+
+# The most memory that the dyno had, in bytes. cgroup v2 has it from Linux 5.19 on; the limit is what it was killed at.
+peak() {
+    if [ $tree != /sys/fs/cgroup ]; then cat "$leaf/memory.max_usage_in_bytes"
+    elif [ -e "$tree$cgroup/memory.peak" ]; then cat "$tree$cgroup/memory.peak"
+    else echo $((${LIMIT:-$MEMORY} * 1048576)); fi
 }
 
 # The last lines have 10 s to reach the logplex; a longer wait would keep a dyno from its restart.

@@ -12,7 +12,7 @@ from deployer.facts import Facts, Probe
 from deployer.fleet import Host
 from deployer.model import Act, Guard, Put, Sh, Stage, Step, Text
 from deployer.placement import DYNOS, WEB, gateway
-from deployer.providers import parts
+from deployer.providers import parts, said
 from deployer.providers.base import About, given, plain_cause, render, roles, scale
 from deployer.providers.dynos import RESTART, RUN, Dyno, DynoSeen, Leaving, Standing, keys, seen, wanted
 from deployer.providers.host import BIN
@@ -40,21 +40,24 @@ class LxcProvider:
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         if "dynos" in host.roles or "build" in host.roles:
             yield from _network(world)
+        says = {said.first(world): said.of_scale(world)}
         for seat in world.seats_on(host.name):
             stays = seat.key in world.standing or world.env is None
-            yield Standing(seat.key) if stays else wanted(world, seat)
+            line = says.get(f"{host.name}/{seat.key}", "")
+            yield Standing(seat.key) if stays else replace(wanted(world, seat), says=line)
         stay = {seat.key for seat in world.seats_on(host.name)}
         for key in keys(world.app, world.facts[host.name]):
             if key not in stay:
                 place = world.facts[host.name].document(f"{DYNOS}/{key}/dyno.json")
                 drain = world.rollout.drain if place.get("port") else 0
-                yield Leaving(key, world.rollout.stops_in(host.name, key), drain)
+                line = says.get(f"{host.name}/{key}", "")
+                yield Leaving(key, world.rollout.stops_in(host.name, key), drain, line)
 
     def probe(self, app: str) -> Probe:
         names = ("config", "command", "dyno.env", "dyno.json")
         return Probe(
             files=frozenset({f"{DYNOS}/{app}.*/{n}" for n in names} | {UNIT, NETWORK_UNIT}),
-            texts=frozenset({f"{DYNOS}/*/dyno.json", f"{RUN}/{app}.*.loaded"}),
+            texts=frozenset({f"{DYNOS}/*/dyno.json", f"{RUN}/{app}.*.loaded", said.scale_mark(app)}),
             folders=frozenset({f"{DYNOS}/{app}.*"}),
             units=frozenset({f"deployer.dyno@{app}.*.service", "deployer.network.service"}),
         )
@@ -108,6 +111,8 @@ def _network(world: World) -> Iterator[Any]:
 
 def _start(want: Dyno, have: DynoSeen | None, differs: frozenset[str]) -> Iterator[Step]:
     unit = f"deployer.dyno@{want.key}.service"
+    if want.says:
+        yield said.step(Stage.START, want.seat.app, want.says, said.scale_mark(want.seat.app), want.wave)
     acts = [
         *_files(want),
         (f"enable {want.seat.name}", Sh(("systemctl", "enable", unit)), "enabled"),
@@ -141,6 +146,9 @@ def _drain(stage: Stage, want: Dyno | Leaving) -> Step:
 
 def _stop(want: Leaving) -> Iterator[Step]:
     unit = f"deployer.dyno@{want.key}.service"
+    if want.says:
+        app = want.key.partition(".")[0]
+        yield said.step(Stage.RETIRE, app, want.says, said.scale_mark(app), want.wave)
     if want.drain:
         yield _drain(Stage.RETIRE, want)
     stop = Sh(("systemctl", "disable", "--now", unit), timeout=120)

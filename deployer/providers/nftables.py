@@ -10,7 +10,7 @@ from typing import Any
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
 from deployer.model import Guard, Put, Sh, Stage, Step, Text
-from deployer.placement import WEB
+from deployer.placement import FIRST_PORT, LAST_PORT, WEB
 from deployer.providers import parts
 from deployer.providers.base import About, given, plain_cause, render, roles, scale
 from deployer.providers.host import BIN
@@ -136,6 +136,7 @@ def _base(world: World, host: Host) -> Table:
         private=PRIVATE,
         relp=RELP_PORT,
         meter=METER_PORT,
+        ports=f"{FIRST_PORT}-{LAST_PORT}",
         readers=sorted(world.metrics.allow),
         fleet=sorted({h.mesh for h in world.hosts if h.roles} | {"127.0.0.1"}),
     )

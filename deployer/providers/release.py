@@ -11,13 +11,14 @@ from deployer.diff import KEPT, Sealed
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
 from deployer.model import Put, Sh, Stage, Step, Text
-from deployer.providers import parts
+from deployer.providers import parts, said
 from deployer.providers.base import About, Line, given, plain_cause, roles, scale
 from deployer.providers.host import BIN
 from deployer.releases import APPS, keys_path
 from deployer.spec import Spec
 from deployer.world import Release, World, read_release
 
+KEPT_BESIDE = ("release.json", "proof.json", said.MARK)
 _APP = "Every host of the app knows its ids and hosts, so that one which leaves fleet.json is still known."
 _KEYS = "Every host of the app holds the seal of its digests and the values that were made once."
 _RECORD = (
@@ -93,6 +94,8 @@ class Record:
     watch: tuple[tuple[str, ...], ...] = ()
     """In each wave, the dynos of this host to be watched."""
     seconds: int = 0
+    says: tuple[str, ...] = ()
+    """Lines for the app's log, on the one host that says them."""
 
     @property
     def key(self) -> str:
@@ -115,6 +118,14 @@ def _watched(world: World, host: Host) -> tuple[tuple[str, ...], ...]:
     )
 
 
+def _says(world: World, release: Release) -> tuple[str, ...]:
+    """Once in a fleet: whichever host said it has left a mark."""
+    mark = f"{APPS}/{world.app}/releases/{release.name}/{said.MARK}"
+    if release.outcome != "pending" or any(mark in facts.texts for facts in world.facts.values()):
+        return ()
+    return said.of_release(release)
+
+
 def _lasting(release: Release) -> Release:
     """A release that is wanted is one that has succeeded once everything is done."""
     return replace(release, outcome="succeeded") if release.outcome == "pending" else release
@@ -132,15 +143,14 @@ class ReleaseProvider:
             is_current = world.release is not None and record.number == world.release.number
             watch = _watched(world, host) if is_current and record.outcome == "pending" else ()
             env = world.env if is_current else None
-            yield Record(world.app, record, env, world.sealed, watch, world.rollout.watch)
+            says = _says(world, record) if is_current and host.name == world.teller else ()
+            yield Record(world.app, record, env, world.sealed, watch, world.rollout.watch, says)
 
     def probe(self, app: str) -> Probe:
         folder = f"{APPS}/{app}"
         return Probe(
             files=frozenset({f"{folder}/releases/*/env", keys_path(app)}),
-            texts=frozenset(
-                {f"{APPS}/*/app.json", *(f"{folder}/releases/*/{n}.json" for n in ("release", "proof"))}
-            ),
+            texts=frozenset({f"{APPS}/*/app.json", *(f"{folder}/releases/*/{n}" for n in KEPT_BESIDE)}),
             private=frozenset({keys_path(app)}),
         )
 
@@ -201,6 +211,8 @@ def _record(want: Record, have: RecordSeen | None, differs: frozenset[str]) -> I
         yield Step(Stage.SHIP, f"write the config of {want.key}", Put(f"{folder}/env", want.env, 0o600))
     if have is None and want.release.outcome == "pending":
         yield Step(Stage.SHIP, f"begin {want.key}", _put(folder, want.release))
+    mark = f"{folder}/{said.MARK}"
+    yield from (said.step(Stage.RELEASE, want.app, line, mark) for line in want.says)
     yield from _watch(want)
     if have is None or differs - {"env"}:
         done = _lasting(want.release)

@@ -21,6 +21,8 @@ LOADED = "/run/deployer/{}.loaded"
 RELP_PORT = 20514
 QUEUE_MB = 256
 """Disk that a host gives to the lines for one logplex host that is slow or down."""
+LOOK = 2
+"""Seconds between two looks at what the queues lost."""
 ROTATE_BYTES = 16 << 20
 KINDS = ("log", "logplex")
 _TAKES = "Every host takes the lines of its dynos and its router and sends them to the logplex hosts."
@@ -111,7 +113,8 @@ def _kinds(host: Host) -> tuple[str, ...]:
 def _rules(world: World, kind: str) -> str:
     targets = [{"name": h.name, "address": h.mesh} for h in world.with_role("logplex")]
     template = {"log": "rsyslog.base.conf.j2", "logplex": "rsyslog.logplex.conf.j2"}[kind]
-    return render(template, targets=targets, port=RELP_PORT, megabytes=QUEUE_MB, rotate_bytes=ROTATE_BYTES)
+    limits = {"megabytes": QUEUE_MB, "rotate_bytes": ROTATE_BYTES, "look": LOOK}
+    return render(template, targets=targets, port=RELP_PORT, **limits)
 
 
 def _take(want: Rules, have: RulesSeen | None, differs: frozenset[str]) -> Iterator[Step]:

@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
-"""log-tail APP LINES SOURCE PROCESS FOLLOW: the latest lines of an app, then new ones as they come.
+"""log-tail APP COUNT SOURCE PROCESS SINCE FROM: the latest lines of an app, then new ones as they come.
 
-SOURCE and PROCESS may be empty; PROCESS is a name (web.1) or a type (web). FOLLOW is 0 or 1.
+COUNT    how many at most, or "all"
+SOURCE   app or heroku; PROCESS: a name (web.1) or a type (web); both may be empty
+SINCE    a time as the lines have it, or -SECONDS from now, or empty
+FROM     "end": that is all; "now": go on with new lines; "INODE:OFFSET": only go on, from that place
+Whoever goes on gets lines that begin with NUL as well: the place that was read to, after each batch and every 3 s.
 """
 
 import collections
@@ -10,70 +14,150 @@ import re
 import sys
 import time
 
-LINE = re.compile(r"^\S+ (app|heroku)\[([^\]]+)\]:")
+BLOCK = 1 << 18
+PAUSE, ALIVE = 0.1, 3.0
+"""Seconds between two looks, and after which silence is broken."""
+LINE = re.compile(rb"^(\S+) (app|heroku)\[([^\]]+)\]:")
+Wanted = collections.namedtuple("Wanted", "source process since")
 
 
-def wanted(line, source, process):
+def stamp(since):
+    """The first moment that counts, as bytes that sort like the stamps of the lines."""
+    if since.startswith("-"):
+        seconds, micros = divmod(int((time.time() + float(since)) * 1000000), 1000000)
+        since = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + ".%06d+00:00" % micros
+    return since.encode()
+
+
+def is_wanted(line, want):
     found = LINE.match(line)
     if not found:
-        return not source and not process
-    right = not source or found.group(1) == source
-    return right and (not process or found.group(2) == process or found.group(2).startswith(process + "."))
+        return want == (b"", b"", b"")
+    at, source, process = found.groups()
+    right = at >= want.since and want.source in (b"", source)
+    return right and (want.process in (b"", process) or process.startswith(want.process + b"."))
 
 
-def lines_of(path):
+def backwards(f, end):
+    """The whole lines of a file before `end`, the last one first."""
+    rest = b""
+    while end:
+        start = max(0, end - BLOCK)
+        f.seek(start)
+        first, *lines = (f.read(end - start) + rest).split(b"\n")
+        yield from reversed([line for line in lines if line])
+        rest, end = first + b"\n", start
+    if rest.strip():
+        yield rest[:-1]
+
+
+def whole(f):
+    """Where the last whole line of a file ends."""
+    end = f.seek(0, os.SEEK_END)
+    while end:
+        start = max(0, end - BLOCK)
+        f.seek(start)
+        found = f.read(end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
+
+
+def latest(parts, count, want):
+    """From the newest part to the oldest; lines come as late as a host was cut off, so all of them are looked at."""
+    limit = None if count == "all" else int(count)
+    kept = []
+    for f, end in parts:
+        for line in backwards(f, end):
+            if limit is not None and len(kept) >= limit:
+                return kept[::-1]
+            if is_wanted(line, want):
+                kept.append(line)
+    return kept[::-1]
+
+
+def opened(path):
     try:
-        with open(path, encoding="utf-8", errors="replace", newline="\n") as f:
-            yield from f
+        return open(path, "rb")
     except FileNotFoundError:
-        return
+        return None
 
 
-def latest(path, count, source, process):
-    kept = collections.deque(maxlen=count)
-    for part in (path + ".1", path):
-        kept.extend(line for line in lines_of(part) if wanted(line, source, process))
-    return kept
+def inode(f):
+    return os.fstat(f.fileno()).st_ino
 
 
-def follow(path, source, process):
-    """New lines for ever; a rotated file is read to its end before the new one is opened."""
-    f, place = None, 0
+def both(path):
+    """The current file and the older one; right after a rotation they would be the same."""
+    files = [f for f in (opened(path), opened(path + ".1")) if f]
+    return files[:1] if len(files) == 2 and inode(files[0]) == inode(files[1]) else files
+
+
+def start(path, place):
+    """The file to go on with, at its place. Where that is gone, from the beginning of what there is."""
+    number, _, offset = place.partition(":")
+    files = both(path)
+    f = next((f for f in files if str(inode(f)) == number), files[-1] if files else None)
+    if f and str(inode(f)) == number:
+        f.seek(int(offset))
+    return f
+
+
+def follow(path, f, want):
+    """New lines for ever; a rotated file is read to its end before the next one is opened."""
+    half, told = b"", 0.0
     while True:
-        if f is None and os.path.exists(path):
-            f = open(path, encoding="utf-8", errors="replace", newline="\n")  # noqa: SIM115
-            f.seek(0, os.SEEK_END if place == 0 else os.SEEK_SET)
-        place = 1
-        line = f.readline() if f else ""
-        if line:
-            if wanted(line, source, process):
-                show([line])
-        elif f and not same(f, path):
-            f.close()
-            f = None
-        else:
-            time.sleep(0.2)
+        is_old = f is not None and has_moved(f, path)
+        block = f.read(BLOCK) if f else b""
+        *lines, half = (half + block).split(b"\n")
+        found = [line for line in lines if is_wanted(line, want)]
+        if found or time.monotonic() > told + ALIVE:
+            place = "%d:%d" % (inode(f), f.tell() - len(half)) if f else "0:0"
+            show([*found, b"\0" + place.encode()])
+            told = time.monotonic()
+        if not block:
+            if f is None or is_old:
+                f, half = after(path, f), b""
+            time.sleep(PAUSE)
 
 
-def same(f, path):
+def has_moved(f, path):
     try:
-        return os.fstat(f.fileno()).st_ino == os.stat(path).st_ino
+        return inode(f) != os.stat(path).st_ino
     except FileNotFoundError:
         return False
 
 
+def after(path, f):
+    """The file that came after this one: the older one of the two, where both are new."""
+    files = both(path)
+    older = [other for other in files[1:] if f and inode(other) != inode(f)]
+    return next(iter([*older, *files]), f)
+
+
 def show(lines):
-    sys.stdout.buffer.write("".join(lines).encode("utf-8", "replace"))
-    sys.stdout.flush()
+    sys.stdout.buffer.write(b"".join(line + b"\n" for line in lines))
+    sys.stdout.buffer.flush()
 
 
 def main():
-    app, count, source, process, following = sys.argv[1:6]
+    app, count, source, process, since, place = sys.argv[1:7]
     path = "/var/lib/deployer/logs/%s.log" % app
-    show(latest(path, int(count), source, process))
-    if following == "1":
-        follow(path, source, process)
+    want = Wanted(source.encode(), process.encode(), stamp(since))
+    if ":" in place:
+        return follow(path, start(path, place), want)
+    parts = [(f, whole(f)) for f in both(path)]
+    show(latest(parts, count, want))
+    if place == "now":
+        f, end = parts[0] if parts else (None, 0)
+        if f:
+            f.seek(end)
+        follow(path, f, want)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -240,6 +240,7 @@ if __name__ == "__main__":
         main(*sys.argv[1:])
     except Failed as failed:
         print(f" !     {failed.args[1]}", file=sys.stderr)
+        subprocess.run((HOME / "bin/log-say", sys.argv[1], "Build failed"), check=False)
         sys.exit(failed.args[0])
     except (KeyError, TypeError, ValueError) as error:
         print(f" !     wrong input: {error}", file=sys.stderr)

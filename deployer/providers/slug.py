@@ -12,7 +12,7 @@ from deployer.build import slug
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
 from deployer.model import Fetch, Stage, Step
-from deployer.providers import parts
+from deployer.providers import parts, said
 from deployer.providers.base import About, plain_cause, roles
 from deployer.releases import APPS
 from deployer.spec import Spec
@@ -33,6 +33,8 @@ class Slug:
     key: str
     app: str
     how: Step | None
+    who: str = ""
+    """Who has it made."""
 
     def expect(self) -> SlugSeen:
         return SlugSeen(self.key, self.app, True)
@@ -45,7 +47,7 @@ class SlugProvider:
         held = {seen.key for seen in self.observe(world.app, world.facts[host.name])}
         needed = _needed(world, host)
         for digest in sorted((world.slugs & held) | needed):
-            yield Slug(digest, world.app, _how(world, host, digest) if digest in needed else None)
+            yield Slug(digest, world.app, _how(world, host, digest) if digest in needed else None, world.who)
 
     def probe(self, app: str) -> Probe:
         """Those of other apps too: a pipeline promotes a slug from one app to the next."""
@@ -58,6 +60,8 @@ class SlugProvider:
     def converge(self, want: Slug | None, have: Any, differs: frozenset[str]) -> Iterable[Step]:
         if want is None:
             return [parts.remove(f"{APPS}/{have.app}/slugs/{have.key}", Stage.RETIRE)]
+        if want.how and want.how.stage == Stage.BUILD:
+            return _built(want, want.how)
         return [want.how] if want.how else ()
 
     def cause(self, world: World, want: Any, have: Any, differs: frozenset[str]) -> str:
@@ -78,6 +82,13 @@ class SlugProvider:
         drop = "put the source back as it was"
         place = f"{APPS}/{spec.fleet.app}/slugs/{key}"
         return About((*packs, roles(spec, host)), (place,), rule, drop=drop)
+
+
+def _built(want: Slug, how: Step) -> Iterator[Step]:
+    """That it failed is for slug-build to say."""
+    yield said.step(Stage.BUILD, want.app, f"Build started by user {want.who}")
+    yield how
+    yield said.step(Stage.BUILD, want.app, "Build succeeded")
 
 
 def _needed(world: World, host: Host) -> set[str]:

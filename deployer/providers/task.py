@@ -11,6 +11,7 @@ from typing import Any
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
 from deployer.model import Put, Sh, Stage, Step, Text
+from deployer.providers import said
 from deployer.providers.base import About, Line, plain_cause
 from deployer.providers.host import BIN
 from deployer.providers.stack import STACKS
@@ -38,6 +39,8 @@ class Wanted:
     task: Task
     spec: Text
     mark: str
+    says: tuple[str, str] | None = None
+    """The app and a line for its log, before it runs."""
 
     def expect(self) -> TaskSeen:
         return TaskSeen(self.key, True)
@@ -75,7 +78,9 @@ class TaskProvider:
         argv = ("flock", LOCK, f"{BIN}/dyno-once")
         run = Sh(argv, want.spec, timeout=PATIENCE + 60)
         say = f"run {want.task.name}: {want.task.command}"
+        before = [said.step(want.task.stage, *want.says)] if want.says else []
         return [
+            *before,
             Step(want.task.stage, say, run, live=True),
             Step(want.task.stage, f"note that {want.key} is done", Put(want.mark, Text("done\n"))),
         ]
@@ -121,7 +126,8 @@ def _wanted(world: World, task: Task) -> Wanted:
         "log": "all",
     }
     text = Text(json.dumps(spec, sort_keys=True))
-    return Wanted(key, task, text, mark)
+    line = f"Running release {release.name} commands by user {world.who}"
+    return Wanted(key, task, text, mark, None if is_for_app else (world.app, line))
 
 
 def task_address(network: str) -> str:

@@ -1,35 +1,55 @@
-"""One host, live: fabric follows a command and hands its lines on. Never together with a fleet run."""
+"""One host, live: what `log-tail` says there, line by line. Never together with a fleet run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import shlex
+from collections.abc import Callable
 from typing import Any
 
 from deployer.fleet import Host
 from deployer.jumps import gate
-from deployer.problems import Problem, UnreachableError, Where
+from deployer.problems import Problem, Where
 
 TAIL = "/var/lib/deployer/bin/log-tail"
+SILENCE = 10.0
+"""Seconds after which a host that says nothing, not even that it lives, counts as gone."""
+PATIENCE = 120.0
+"""The same of one that only looks through its files."""
+OnLines = Callable[[list[str]], None]
+OnPlace = Callable[[str], None]
 
 
-def log_lines(
-    hosts: Iterable[Host], keys_file: str | None, argv: tuple[str, ...], on_line: Callable[[str], None]
+def log_tail(
+    host: Host, keys_file: str | None, argv: tuple[str, ...], on_lines: OnLines, on_place: OnPlace
 ) -> None:
-    """Lines of `log-tail` from the first logplex host that answers. Raises UnreachableError."""
-    import shlex
+    """Runs log-tail; its lines go to `on_lines` as they come, the places it was at to `on_place`.
 
-    problems = []
-    for host in hosts:
-        sudo = "" if host.user == "root" else "sudo -n "
-        try:
-            with connection(host, keys_file) as link:
-                link.run(
-                    sudo + shlex.join((TAIL, *argv)), out_stream=_Lines(on_line), warn=True, in_stream=False
-                )
-            return
-        except OSError as error:
-            problems.append(_lost(host, error))
-    raise UnreachableError(problems)
+    Returns at its end. Raises OSError where the host, or the connection to it, is gone.
+    """
+    from paramiko import SSHException
+
+    sudo = "" if host.user == "root" else "sudo -n "
+    try:
+        with connection(host, keys_file) as link:
+            channel = link.transport.open_session(timeout=SILENCE)
+            channel.settimeout(PATIENCE if argv[-1] == "end" else SILENCE)
+            channel.exec_command(sudo + shlex.join((TAIL, *argv)))
+            _hand_on(channel, on_lines, on_place)
+    except (SSHException, EOFError) as error:
+        raise OSError(str(error) or type(error).__name__) from error
+
+
+def _hand_on(channel: Any, on_lines: OnLines, on_place: OnPlace) -> None:
+    rest = b""
+    while block := channel.recv(1 << 18):
+        *rows, rest = (rest + block).split(b"\n")
+        lines = [row.decode("utf-8", "replace") for row in rows if not row.startswith(b"\0")]
+        places = [row[1:].decode() for row in rows if row.startswith(b"\0")]
+        on_lines(lines)
+        if places:
+            on_place(places[-1])
+    if status := channel.recv_exit_status():
+        raise OSError(channel.recv_stderr(1000).decode("utf-8", "replace").strip() or f"log-tail: {status}")
 
 
 def connection(host: Host, keys_file: str | None) -> Any:
@@ -57,23 +77,8 @@ def connection(host: Host, keys_file: str | None) -> Any:
     return link
 
 
-def _lost(host: Host, error: OSError) -> Problem:
+def lost(host: Host, error: OSError) -> Problem:
     where = Where(f"{host.name}/{host.address}")
     return Problem(
         f"{host.name} cannot be reached", where, str(error), "check that it is up, then run the command again"
     )
-
-
-class _Lines:
-    """A stream that hands on whole lines."""
-
-    def __init__(self, on_line: Callable[[str], None]) -> None:
-        self.on_line, self.rest = on_line, ""
-
-    def write(self, text: str) -> None:
-        *lines, self.rest = (self.rest + text).split("\n")
-        for line in lines:
-            self.on_line(line)
-
-    def flush(self) -> None:
-        """Whole lines are handed on as they come."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from deployer.logs import Query
 from deployer.model import Sh, Stage, Step, Text
 from deployer.remote import channel
 from deployer.remote.orders import orders
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def last_lines(links: Links, hosts: Iterable[str], app: str, process: str, count: int) -> list[str]:
     """From the first logplex host that has some; none where no host answers."""
-    argv = (TAIL, app, str(count), "", process, "0")
+    argv = (TAIL, *Query(app, count, process=process).argv())
     asked = set(hosts)
     found = links.each(lambda name: _run(links, name, argv)[1] if name in asked else [])
     return next((lines for lines in found.values() if isinstance(lines, list) and lines), [])

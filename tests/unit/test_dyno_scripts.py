@@ -59,6 +59,7 @@ class Dyno:
             "VETH": "dv0000",
             "PORT": "5000",
             "ADDRESS": "10.0.0.7",
+            "MEMORY": "512",
         }
         places = {
             "DYNO_RUN": str(self.run),
@@ -76,7 +77,7 @@ class Dyno:
         (self.run / "began").write_text(f"{int((uptime - lived) * 100)}\n")
         (self.run / "status").write_text(f"{status}\n")
         for mark in marks:
-            (self.run / mark).touch()
+            (self.run / mark).write_text(f"{640 << 20}\n" if mark == "memory" else "")
         done = self.call("dyno-end")
         assert done.returncode == 0, done.stderr
 
@@ -128,10 +129,12 @@ def test_crash_after_ten_minutes_is_not_counted(dyno: Dyno) -> None:
         (["up"], 0, ["Process exited with status 0", "State changed from up to crashed"]),
         ([], 3, ["Process exited with status 3", "State changed from starting to crashed"]),
         (["up", "stopping"], 143, ["Process exited with status 143", "State changed from up to down"]),
+        (["up", "stopping", "restarting"], 143, ["Process exited with status 143"]),
         (
             ["up", "memory"],
             137,
             [
+                "Process running mem=640M(125.0%)",
                 "Error R15 (Memory quota vastly exceeded)",
                 "Stopping process with SIGKILL",
                 "Process exited with status 137",
@@ -617,6 +620,14 @@ def test_watch_of_a_dyno_that_is_down(fleet: Fleet, capsys: pytest.CaptureFixtur
 def test_crash_record_tells_the_status(dyno: Dyno) -> None:
     dyno.ended(1, status=3)
     assert json.loads(dyno.crashes.read_text())["status"] == 3
+
+
+def test_dyno_whose_name_goes_on_is_not_said_to_be_down(dyno: Dyno) -> None:
+    dyno.home = dyno.home.with_name("a.web.1.v1")
+    dyno.home.mkdir()
+    (dyno.home.with_name("a.web.1.v2")).mkdir()
+    dyno.ended(1, "up", "stopping", status=0)
+    assert dyno.lines() == ["Process exited with status 0"]
 
 
 @pytest.fixture(scope="module")

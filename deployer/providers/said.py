@@ -1,0 +1,61 @@
+"""What an app's log says of what somebody had the platform do: lines of `app[api]` (contract 3.12)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from deployer.facts import Facts
+from deployer.model import Sh, Stage, Step
+from deployer.placement import present
+from deployer.providers.host import BIN
+from deployer.releases import APPS
+from deployer.world import Release, Seat, World
+
+MARK = "said"
+"""A file beside a release's record, or the app's: what was said last, so that it is said once in a fleet."""
+
+
+def step(stage: Stage, app: str, line: str, mark: str = "", wave: int = 0) -> Step:
+    """`log-say` on the host; `mark` is the file that then tells the next plan."""
+    argv = (f"{BIN}/log-say", app, line, *((mark,) if mark else ()))
+    return Step(stage, f"say in the log: {line}", Sh(argv), wave=wave)
+
+
+def of_release(release: Release) -> tuple[str, ...]:
+    """Why there is a release, and that there is one."""
+    return tuple(f"{what} by user {release.who}" for what in (release.why, f"Release {release.name} created"))
+
+
+def scale_mark(app: str) -> str:
+    return f"{APPS}/{app}/{MARK}"
+
+
+def of_scale(world: World) -> str:
+    """The line of another scale; nothing where it is as it was, or was said by an apply that died."""
+    if not world.formation or _scale(world.seats) == _scale(_there(world)):
+        return ""
+    line = f"Scaled to {world.formation} by user "
+    return "" if _last(world.app, world.facts.values()).startswith(line) else line + world.who
+
+
+def first(world: World) -> str:
+    """`host/key` of the first dyno that another scale starts, else stops: the line goes before that."""
+    there = {f"{seat.host}/{seat.key}": seat.memory for seat in _there(world)}
+    wanted = {f"{seat.host}/{seat.key}": seat.memory for seat in world.seats if seat.host not in world.lost}
+    starts = sorted(place for place in wanted if wanted[place] != there.get(place))
+    return next(iter((*starts, *sorted(there.keys() - wanted.keys()))), "")
+
+
+def _there(world: World) -> tuple[Seat, ...]:
+    return present(world.app, world.facts)
+
+
+def _scale(seats: Iterable[Seat]) -> set[tuple[str, int, int]]:
+    return {(seat.type, seat.n, seat.memory) for seat in seats}
+
+
+def _last(app: str, facts: Iterable[Facts]) -> str:
+    """What a host said last of a scale: each mark begins with the second of it."""
+    marks = (host.texts.get(scale_mark(app), "") for host in facts)
+    pairs = (mark.strip().partition(" ") for mark in marks if mark)
+    return max(((int(at), line) for at, _, line in pairs), default=(0, ""))[1]
