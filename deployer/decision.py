@@ -57,13 +57,12 @@ def decide(spec: Spec, sight: Sight) -> Decided:
 def build_world(spec: Spec, sight: Sight) -> World:
     """Pure but for fresh randomness where the app has no keys yet. Raises InputError."""
     app, facts = spec.fleet.app, sight.facts
-    records = releases.seen(app, facts.values())
+    records, settings = releases.seen(app, facts.values()), releases.seen_platform(app, facts.values())
     spec = rollback.returned(spec, records, sight.hosts, facts) if spec.to else spec
     keys = _keys(spec, facts)
     config = {**spec.config, **{n: Text(keys.generated[n], secret=True) for n in spec.generated}}
     if lacking := source.missing(spec, platform=tuple(config)):
         raise InputError(lacking)
-    settings = releases.seen_platform(app, facts.values())
     claim = claims.of(spec.fleet, settings)
     if problems := obstacles.in_the_way(spec, claim, sight.hosts, facts, now()):
         raise InputError(problems)
@@ -90,6 +89,7 @@ def build_world(spec: Spec, sight: Sight) -> World:
         build=build,
         tasks=_tasks(spec, release, records),
         health=spec.fleet.health,
+        routing=spec.fleet.routing,
         metrics=spec.fleet.metrics,
         lost=sight.lost,
     )

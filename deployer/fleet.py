@@ -75,8 +75,11 @@ class Health(Value):
 
 
 class Routing(Value):
-    """How requests reach the routers. `proxy_protocol` are the networks of the load balancers before them."""
+    """Seconds to the first byte and of silence, requests at once, and networks of load balancers."""
 
+    first_byte: int = 30
+    idle: int = 55
+    connections: int = 500
     proxy_protocol: tuple[str, ...] = ()
 
 

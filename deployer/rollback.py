@@ -68,7 +68,7 @@ def returned(
         spec,
         slug=release.slug,
         app=spec.app.model_copy(update=given),
-        config=_config(spec.fleet.app, release, hosts, facts),
+        config=recalled(spec.fleet.app, release, hosts, facts),
         generated=(),
     )
 
@@ -88,10 +88,10 @@ def notes(spec: Spec, release: Release | None) -> tuple[str, ...]:
     )
 
 
-def _config(
+def recalled(
     app: str, release: Release, hosts: Iterable[Host], facts: Mapping[str, Facts]
 ) -> Mapping[str, Text]:
-    """The user's values, from the first host whose file is what the record vouches for."""
+    """The user's values, from the first host whose file is what the record vouches for. Raises InputError."""
     keys, path = releases.seen_keys(app, facts.values()), _env_path(app, release.name)
     held = [(host, facts[host.name].private[path]) for host in hosts if path in facts[host.name].private]
     for _, text in held:

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from deployer import certificates, claims, drains, obstacles, placement, planner, platform, releases, rollout
+from collections.abc import Mapping
+
+from deployer import (
+    certificates,
+    claims,
+    drains,
+    obstacles,
+    placement,
+    planner,
+    platform,
+    releases,
+    rollback,
+    rollout,
+)
 from deployer.decision import Decided, now
+from deployer.model import Text
 from deployer.platform import Edit
 from deployer.problems import InputError, Problem
 from deployer.providers import PROVIDERS
+from deployer.providers.pages import ERROR, MAINTENANCE
 from deployer.sight import Sight
 from deployer.spec import Spec
-from deployer.world import World
+from deployer.world import Release, World
 
 
 def settled(spec: Spec, sight: Sight, edit: Edit, names: frozenset[str]) -> Decided:
@@ -47,8 +62,17 @@ def _standing(spec: Spec, sight: Sight, edit: Edit) -> World:
         drains=drains.chosen(spec.drains, settings, keys.seal, spec.drain_ca),
         keys=keys.text(),
         sealed=True,
+        config=_pages(app, release, sight),
+        routing=spec.fleet.routing,
         health=spec.fleet.health,
         standing=frozenset(seat.key for seat in seats),
         lost=sight.lost,
     )
     return rollout.rolled(certificates.secured(world, spec, now()), spec.fleet.rollout)
+
+
+def _pages(app: str, release: Release, sight: Sight) -> Mapping[str, Text]:
+    """Of the config that the release runs with, what is in the routers' files."""
+    if not {ERROR, MAINTENANCE} & release.config.keys():
+        return {}
+    return rollback.recalled(app, release, sight.hosts, sight.facts)

@@ -44,6 +44,8 @@ class Spec:
     """Those that fleet.json names, in its order."""
     acme_roots: str = ""
     """PEM of what to trust the ACME CA's own server by, beside the usual roots."""
+    recalls: bool = False
+    """Whether the config of releases is read back from the hosts, for who changes what goes with it."""
     defaults: Mapping[str, str] | None = None
     """Process types that the last buildpack brings; None where only a build can tell."""
     warnings: tuple[Problem, ...] = ()

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from deployer.build.slug import Build
 from deployer.drains import Drain
 from deployer.facts import Facts
-from deployer.fleet import Health, Host, Metrics
+from deployer.fleet import Health, Host, Metrics, Routing
 from deployer.https import Tls
 from deployer.model import Stage, Text
 from deployer.plan import Capacity
@@ -199,6 +199,7 @@ class World:
     """What the release that is not live yet still has to run."""
     rollout: Rollout = Rollout()
     health: Health | None = None
+    routing: Routing = Routing()
     metrics: Metrics = Metrics()
     standing: frozenset[str] = frozenset()
     """Keys of dynos that stay just as they are, whatever is known of their release."""

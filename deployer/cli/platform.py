@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -110,7 +111,7 @@ def put(
     from deployer.views import json, text
 
     began = time.monotonic()
-    spec = o.known(folder, environment)
+    spec = replace(o.known(folder, environment), recalls=True)
     if "drains" in providers:
         spec = source.with_drains(spec)
     sight: Sight = look(spec, tuple(without or ()))

@@ -19,7 +19,7 @@ GUARDS = "/var/lib/deployer/guard"
 """A folder for each guarded change (remote/guard.py) that nobody has confirmed yet."""
 EVERYWHERE = ("python3", "openssl", "zstd", "nftables", "rsyslog", "rsyslog-relp", "iproute2")
 PACKAGES = {
-    "router": ("nginx-light",),
+    "router": ("nginx-light", "libnginx-mod-http-lua"),
     "dynos": ("lxc", "dbus"),
     "build": ("lxc", "dbus", "mmdebstrap"),
 }

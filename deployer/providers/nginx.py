@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from deployer.facts import Facts, Probe
@@ -14,6 +15,7 @@ from deployer.placement import WEB
 from deployer.providers import parts, tls
 from deployer.providers.base import About, given, packaged, plain_cause, render, roles, scale
 from deployer.providers.host import BIN
+from deployer.providers.pages import pages
 from deployer.providers.router import DEFAULT, MAIN, shared
 from deployer.spec import Spec
 from deployer.world import World
@@ -21,6 +23,9 @@ from deployer.world import World
 SITE = "/etc/nginx/conf.d/deployer.{}.conf"
 DROP_IN = "/etc/systemd/system/nginx.service.d/deployer.conf"
 LOADED = "/run/deployer/nginx.loaded"
+LUA_FOLDER = "/usr/local/share/lua/5.1/deployer"
+"""Where the Lua of nginx looks for what a site has it require."""
+LUA = ("balance", "counts", "mesh", "states", "told", "tries", "unserved")
 _GIVE, _TAKE = "have the role router on", "take the role router from"
 _MESH = (
     "Each router has one upstream line for each web dyno of the app on all hosts, under the app's domains. "
@@ -71,6 +76,7 @@ class NginxProvider:
             return
         after, said = (Sh(("systemctl", "daemon-reload")),), "let systemd read its units again"
         yield parts.File(DROP_IN, Text(packaged("nginx.loaded.conf")), after=after, say_after=said)
+        yield from _lua()
         if world.release:
             yield _mesh(world, host)
         # After the mesh: a file of ours that keeps nginx from starting is mended first.
@@ -79,13 +85,13 @@ class NginxProvider:
     def probe(self, app: str) -> Probe:
         site = SITE.format(app)
         return Probe(
-            files=frozenset({site, DROP_IN}),
+            files=frozenset({site, DROP_IN, f"{LUA_FOLDER}/*/*"}),
             texts=frozenset({site, LOADED}),
             units=frozenset({"nginx.service"}),
         )
 
     def observe(self, app: str, facts: Facts) -> Iterator[Any]:
-        yield from parts.see_files(facts, (DROP_IN,))
+        yield from parts.see_files(facts, (DROP_IN, f"{LUA_FOLDER}/"))
         yield from parts.see_units(facts, ["nginx.service"])
         site = SITE.format(app)
         if config := facts.sha(site):
@@ -147,8 +153,28 @@ def _site(world: World, host: Host, upstreams: Mapping[str, str]) -> Text:
             peers=[h.mesh for h in world.with_role("router") if h.name != host.name],
             old=tls.is_old(world.facts[host.name]),
             maintenance=world.platform.maintenance,
+            routing=world.routing,
+            pages=pages(world.config or {}),
+            lua=_module,
         )
     )
+
+
+def _lua() -> Iterator[parts.File]:
+    """In a folder named by what is in it: one app's apply changes nothing for the sites of others."""
+    for name in LUA:
+        yield parts.File(f"{LUA_FOLDER}/{_lua_digest()}/{name}.lua", Text(packaged(f"nginx.{name}.lua")))
+
+
+def _module(name: str) -> str:
+    """Lua for a module of ours; `require` alone would keep the compiler from what it leads to."""
+    path = f'"deployer.{_lua_digest()}.{name}"'
+    return f"(package.loaded[{path}] or require({path}))"
+
+
+@cache
+def _lua_digest() -> str:
+    return sha("".join(packaged(f"nginx.{name}.lua") for name in LUA))[:12]
 
 
 def names(world: World) -> list[str]:

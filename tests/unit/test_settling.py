@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from fleets import Fleet, fleet, spec
 
@@ -28,7 +30,7 @@ TWO = {"one": "router dynos logplex build", "two": "dynos router"}
 
 
 def asked(seen: Fleet, edit: Edit, **words: object) -> Decided:
-    wanted = spec(hosts=TWO, **words)  # type: ignore[arg-type]
+    wanted = replace(spec(hosts=TWO, **words), recalls=True)  # type: ignore[arg-type]
     return settled(wanted, seen.sight(wanted), edit, MESH)
 
 
@@ -59,6 +61,19 @@ def test_nothing_is_released_by_a_command_though_the_source_has_changed(serving:
     assert {c.address.split("/")[0] for c in todo.plan.changes} == MESH - {"certificates"}
     serving.run(todo.plan)
     assert serving.plan(spec(hosts=TWO)).empty
+
+
+def test_the_pages_of_the_config_stay_in_the_routers_files() -> None:
+    config = {"MAINTENANCE_PAGE_URL": "https://pages.example.com/sorry.html"}
+    seen = fleet()
+    seen.apply(spec(hosts=TWO, config=config))
+    assert asked(seen, with_maintenance(False)).plan.empty
+    todo = asked(seen, with_maintenance(True))
+    assert {c.address for c in todo.plan.changes} == {
+        f"{what}/{host}/{key}" for host in TWO for what, key in (("nginx", "hello"), ("platform", "settings"))
+    }
+    seen.run(todo.plan)
+    assert seen.plan(spec(hosts=TWO, config=config)).empty
 
 
 def test_what_is_so_already_changes_nothing(serving: Fleet) -> None:
