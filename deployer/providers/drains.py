@@ -31,7 +31,7 @@ from deployer.world import World
 LOG_CONF = "/etc/deployer/rsyslog/log.conf"
 UNITS = {f"/etc/systemd/system/deployer.drains.{kind}": f"drains.{kind}.j2" for kind in ("service", "socket")}
 SERVICE, SOCKET, LOG = "deployer.drains.service", "deployer.drains.socket", "deployer.log.service"
-PORT = 20515
+PORT = 20518
 """Of this host alone: its rsyslogd hands lines to drain-send."""
 PACKAGE = "ca-certificates"
 _RULE = (
