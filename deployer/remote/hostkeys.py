@@ -29,11 +29,15 @@ def pin(hosts: Iterable[Host], keys_file: str | None) -> list[str]:
     """
     hosts = tuple(hosts)
     gates = gates_of(hosts)
-    lines = _pin(((gate, _direct(gate)) for gate in gates), keys_file)
+    near = [host for host in hosts if not host.jump]
+    lines = _pin(((host, _direct(host)) for host in (*gates, *near)), keys_file)
+    return lines + _pin_behind(gates, [host for host in hosts if host.jump], keys_file) if gates else lines
+
+
+def _pin_behind(gates: tuple[Host, ...], hosts: list[Host], keys_file: str | None) -> list[str]:
     links = connect(gates, keys_file)
     try:
-        ways = ((host, _through(host, links) if host.jump else _direct(host)) for host in hosts)
-        return lines + _pin(ways, keys_file)
+        return _pin(((host, _through(host, links)) for host in hosts), keys_file)
     finally:
         links.close()
 

@@ -79,7 +79,9 @@ def test_the_kernel_holds_the_memory_and_pids_limits(shop: Shop) -> None:
     limits = shop.ssh(
         "box-3", "; ".join(held.replace("{}", n) for n in ("memory.limit_in_bytes", "memory.max", "pids.max"))
     )
-    assert {str(1536 << 20), "512"} <= set(limits.split())
+    assert {str(2048 << 20), "512"} <= set(limits.split()), (
+        "the hard limit, above the quota that the app reads"
+    )
 
 
 def test_everything_is_back_after_a_reboot(shop: Shop) -> None:
