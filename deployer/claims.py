@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from deployer.facts import Facts
@@ -22,6 +23,19 @@ def of(fleet: Fleet, settings: Platform) -> Claims:
     """Domains of the files come first, then those that commands have added."""
     domains = tuple(dict.fromkeys((*fleet.names, *settings.domains)))
     return Claims(domains, fleet.virtual_address, fleet.routing.proxy_protocol)
+
+
+def standing(app: str, fleet: Fleet, before: Platform, after: Platform, facts: Iterable[Facts]) -> Claims:
+    """What the app claims as the routers have it, and what an edit of the platform makes of that.
+
+    What the files say otherwise meanwhile is for the next apply.
+    """
+    kept = next((host.document(path(app)) for host in facts if path(app) in host.texts), None)
+    if kept is None:
+        return of(fleet, after)
+    found, gone = read(kept), {*before.domains} - {*after.domains, *fleet.names}
+    domains = dict.fromkeys((*(d for d in found.domains if d not in gone), *after.domains))
+    return replace(found, domains=tuple(domains))
 
 
 def read(kept: Mapping[str, Any]) -> Claims:

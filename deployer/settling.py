@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from deployer import (
     certificates,
@@ -14,17 +14,18 @@ from deployer import (
     platform,
     releases,
     rollback,
-    rollout,
 )
 from deployer.decision import Decided, now
+from deployer.facts import Facts
+from deployer.fleet import Host
 from deployer.model import Text
 from deployer.platform import Edit
 from deployer.problems import InputError, Problem
-from deployer.providers import PROVIDERS
+from deployer.providers import PROVIDERS, nginx
 from deployer.providers.pages import ERROR, MAINTENANCE
 from deployer.sight import Sight
 from deployer.spec import Spec
-from deployer.world import Release, World
+from deployer.world import Release, Rollout, World
 
 
 def settled(spec: Spec, sight: Sight, edit: Edit, names: frozenset[str]) -> Decided:
@@ -35,20 +36,22 @@ def settled(spec: Spec, sight: Sight, edit: Edit, names: frozenset[str]) -> Deci
 
 
 def _standing(spec: Spec, sight: Sight, edit: Edit) -> World:
-    """The app as it runs, with an edited platform. Raises InputError for one that does not run yet."""
+    """The app as it runs, what routers lead to included. Raises InputError for one that does not run yet."""
     app, facts = spec.fleet.app, sight.facts
     records = releases.seen(app, facts.values())
     release, keys = releases.current(records), releases.seen_keys(app, facts.values())
     if not release or not keys:
         raise InputError(Problem(f"{app} serves nothing yet", hint="release it first: deploy apply"))
-    settings = platform.edited(releases.seen_platform(app, facts.values()), edit)
-    claim = claims.of(spec.fleet, settings)
-    if problems := obstacles.to_claims(app, claim, sight.hosts, facts):
+    before = releases.seen_platform(app, facts.values())
+    settings, hosts = platform.edited(before, edit), tuple(_as_they_are(app, sight))
+    routers = [facts[host.name] for host in hosts if "router" in host.roles]
+    claim = claims.standing(app, spec.fleet, before, settings, routers)
+    if problems := obstacles.to_claims(app, claim, hosts, facts):
         raise InputError(problems)
     seats = placement.present(app, facts)
     world = World(
         app=app,
-        hosts=sight.hosts,
+        hosts=hosts,
         facts=facts,
         stack=spec.stack,
         release=release,
@@ -66,9 +69,24 @@ def _standing(spec: Spec, sight: Sight, edit: Edit) -> World:
         routing=spec.fleet.routing,
         health=spec.fleet.health,
         standing=frozenset(seat.key for seat in seats),
+        rollout=Rollout(routes=_routes(app, routers)),
         lost=sight.lost,
     )
-    return rollout.rolled(certificates.secured(world, spec, now()), spec.fleet.rollout)
+    return certificates.secured(world, spec, now())
+
+
+def _routes(app: str, routers: Iterable[Facts]) -> Mapping[str, str]:
+    return next((routes for facts in routers if (routes := nginx.served(app, facts))), {})
+
+
+def _as_they_are(app: str, sight: Sight) -> Iterator[Host]:
+    """The hosts that the app was applied to; a router is one that serves it, whatever the files say."""
+    for host in sight.hosts:
+        facts = sight.facts[host.name]
+        serves = facts.sha(nginx.SITE.format(app)) or claims.path(app) in facts.texts
+        if facts.document(f"{releases.APPS}/{app}/app.json"):
+            roles = host.roles - {"router"} | ({"router"} if serves else set())
+            yield host.model_copy(update={"roles": roles})
 
 
 def _pages(app: str, release: Release, sight: Sight) -> Mapping[str, Text]:

@@ -57,9 +57,16 @@ def is_remainder(agreed: Mapping[str, Any], fresh: Plan) -> bool:
 def _is_left(pair: Pair) -> bool:
     if pair.agreed is None or pair.now is None:
         return pair.now is None
-    was_to_go, is_to_go = (change["action"] == "delete" for change in (pair.agreed, pair.now))
-    ends, end = ({f["name"]: f["after"] for f in change["fields"]} for change in (pair.agreed, pair.now))
-    return was_to_go == is_to_go and all(ends.get(name, after) == after for name, after in end.items())
+    was, action = pair.agreed["action"], pair.now["action"]
+    if "delete" in (was, action):
+        return bool(was == action)
+    then = {f["name"]: (f["before"], f["after"]) for f in pair.agreed["fields"]}
+    fields = [(f["before"], f["after"], *then.get(f["name"], (None, None))) for f in pair.now["fields"]]
+    # what was not there, or takes several steps, is on its way through states that no field shows
+    is_on_its_way = was == "create" or len(pair.agreed["steps"]) > 1
+    return all(
+        after == end and (is_on_its_way or before in (begin, end)) for before, after, begin, end in fields
+    )
 
 
 def _differing(saved: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[Pair, ...]:

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Run a command in a one-off dyno of an app's current release, attached to whoever calls (Heroku contract 3.11).
 
-usage:  dyno-attach APP MEMORY PIDS [tty] -- COMMAND    memory in MB; with tty, standard input is a terminal
-exit:   the command's status; 66 the app has no release here; 75 this host has no room for it: try another
+usage:  dyno-attach APP MEMORY PIDS                     whether it could: 0; 66 the app has no release here;
+                                                        75 this host has no room for it: try another
+        dyno-attach APP MEMORY PIDS [tty] -- COMMAND    with tty, standard input is a terminal; exits as the command
+        memory is in MB
 A first word that is a process type stands for the command of that type.
 """
 
@@ -107,6 +109,8 @@ def main(app: str, memory: str, pids: str, *rest: str) -> int:
     if not has_room(int(memory)):
         print(f"no room for {memory} MB", file=sys.stderr)
         return NO_ROOM
+    if not rest:
+        return 0
     words = list(rest[rest.index("--") + 1 :])
     wanted = spec(app, release, int(memory), int(pids), words, rest[0] == "tty")
     with tempfile.NamedTemporaryFile("w", dir=str(RUN), suffix=".json", delete=False) as file:

@@ -95,7 +95,7 @@ class NginxProvider:
         yield from parts.see_units(facts, ["nginx.service"])
         site = SITE.format(app)
         if config := facts.sha(site):
-            upstreams = dict(_SERVER.findall(facts.texts.get(site, "")))
+            upstreams = served(app, facts)
             loaded = _loaded(facts)
             taken = tls.still_taken(app, loaded, facts)
             yield MeshSeen(app, upstreams, config, loaded.get(site), _shared(loaded), taken)
@@ -128,6 +128,11 @@ class NginxProvider:
         asks = (*given(spec, "domains"), *scale(spec, WEB), roles(spec, host))
         keep, drop = (f"{what} {host.name}, in fleet.json" for what in (_GIVE, _TAKE))
         return About(asks, (SITE.format(key), "nginx.service", LOADED), _MESH, keep, drop)
+
+
+def served(app: str, facts: Facts) -> Mapping[str, str]:
+    """What a router leads to as it stands: `address:port` to keys of dynos; empty where the app is not."""
+    return dict(_SERVER.findall(facts.texts.get(SITE.format(app), "")))
 
 
 def _mesh(world: World, host: Host) -> Mesh:

@@ -28,25 +28,24 @@ def attach(hosts: Iterable[Host], keys_file: str | None, app: str, size: Size, w
     Raises UnreachableError where no host answers, DeployerError where none has a release or the memory.
     """
     is_tty = sys.stdin.isatty() and sys.stdout.isatty()
-    argv = (ATTACH, app, str(size.memory), str(size.pids), *(("tty",) if is_tty else ()), "--", *words)
+    ask = (ATTACH, app, str(size.memory), str(size.pids))
+    argv = (*ask, *(("tty",) if is_tty else ()), "--", *words)
     problems = []
     for host in random.sample(list(hosts), len(list(hosts))):
         try:
-            status = _run(host, keys_file, argv, is_tty)
+            with connection(host, keys_file) as link:
+                if not (status := _run(link, host, ask, in_stream=False, hide=True)):
+                    return _run(link, host, argv, pty=is_tty)
         except OSError as error:
             problems.append(Problem(f"{host.name} cannot be reached", _at(host), str(error)))
             continue
-        if status not in _WHY:
-            return status
-        problems.append(Problem(f"{host.name} {_WHY[status]}", _at(host)))
+        problems.append(Problem(f"{host.name} {_WHY.get(status, f'says {status}')}", _at(host)))
     raise _nowhere(problems)
 
 
-def _run(host: Host, keys_file: str | None, argv: tuple[str, ...], is_tty: bool) -> int:
+def _run(link: Any, host: Host, argv: tuple[str, ...], **given: Any) -> int:
     sudo = "" if host.user == "root" else "sudo -n "
-    with connection(host, keys_file) as link:
-        ended: Any = link.run(sudo + shlex.join(argv), pty=is_tty, warn=True, hide=False)
-    return int(ended.exited)
+    return int(link.run(sudo + shlex.join(argv), warn=True, **given).exited)
 
 
 def _at(host: Host) -> Where:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from fleets import Fleet, fleet, spec
+from fleets import Fleet, fleet, in_order, spec
 
 from deployer.cli.platform import MESH
 from deployer.decision import Decided
+from deployer.model import Stage
 from deployer.platform import (
     Certificate,
     Edit,
@@ -74,6 +75,36 @@ def test_the_pages_of_the_config_stay_in_the_routers_files() -> None:
     }
     seen.run(todo.plan)
     assert seen.plan(spec(hosts=TWO, config=config)).empty
+
+
+def test_a_dyno_that_is_down_stays_in_the_routers(serving: Fleet) -> None:
+    serving.machines["one"].crash(next(iter(serving.machines["one"].dynos())))
+    todo = asked(serving, with_maintenance(True))
+    serving.run(todo.plan)
+    assert not [f for c in todo.plan.changes for f in c.fields if f.name.startswith("upstreams")]
+
+
+def test_a_release_that_is_half_done_is_not_routed_by_a_command(serving: Fleet) -> None:
+    begun = serving.plan(spec(hosts=TWO, source="two"))
+    starts = [n for n, (_, step) in enumerate(in_order(begun)) if step.stage == Stage.START]
+    serving.run(begun, stop_after=starts[-1] + 1)
+    todo = asked(serving, with_maintenance(True))
+    assert not [f for c in todo.plan.changes for f in c.fields if f.name.startswith("upstreams")]
+
+
+def test_what_the_files_say_meanwhile_waits_for_an_apply(serving: Fleet) -> None:
+    fewer = {"one": TWO["one"], "two": "dynos", "three": "router"}
+    wanted = replace(spec(hosts=fewer, domains=["new.example.com"]), recalls=True)
+    todo = settled(wanted, serving.sight(wanted), with_maintenance(True), MESH)
+    assert sorted(c.address for c in todo.plan.changes) == [
+        "nginx/one/hello",
+        "nginx/two/hello",
+        "platform/one/settings",
+        "platform/two/settings",
+    ]
+    assert "new.example.com" not in str([s.act for c in todo.plan.changes for s in c.steps])
+    serving.run(todo.plan)
+    assert settled(wanted, serving.sight(wanted), with_maintenance(True), MESH).plan.empty
 
 
 def test_what_is_so_already_changes_nothing(serving: Fleet) -> None:
