@@ -194,7 +194,6 @@ def test_a_second_rsyslog_over_tls_and_a_certificate_nobody_vouches_for(shop: Sh
     start = "systemd-run --quiet --unit=drain-tls --setenv=TZ=UTC0 rsyslogd -n -iNONE -f /root/drain-tls/conf"
     put = f"cat >/root/drain-tls/conf <<'END'\n{RECEIVER}\nEND"
     shop.ssh("box-3", f"systemctl stop drain-tls 2>/dev/null; {put}\n{start}")
-    (shop.folder / "drain-ca.pem").write_text((chain / "ca.pem").read_text())
     url = f"syslog+tls://{TLS_HOST}:{TLS_PORT}"
     try:
         shop.edit("fleet.json", drains=[url])
@@ -203,7 +202,7 @@ def test_a_second_rsyslog_over_tls_and_a_certificate_nobody_vouches_for(shop: Sh
         l14 = f'heroku[logplex]: Error L14 (certificate validation): error="unknown ca" uri="{url}"'
         assert until(lambda: l14 in in_log(shop, "L14"))
         assert shop.ssh("box-3", "grep -c vouched /root/drain-tls/got", check=False).strip() in ("", "0")
-        shop.edit("fleet.json", drain_ca="drain-ca.pem")
+        shop.edit("fleet.json", drain_ca=str(chain / "ca.pem"))
         shop.settle()
         (token,) = listed(shop)
         expected = [f"{token} app web.1 {text}" for text in numbered("vouched", 1, 3)]

@@ -250,7 +250,7 @@ def test_bad_ends_are_told_in_herokus_words(logs: Shop) -> None:
         "State changed from starting to crashed",
     ]
     eater = texts(logs, "--since", began, "--source", "heroku", "--ps", "eater")
-    assert re.fullmatch(r"Process running mem=\d+M\((99|100)\.\d%\)", eater.pop(2))
+    assert re.fullmatch(r"Process running mem=\d+M\(133\.\d%\)", eater.pop(2))
     assert eater[:6] == [
         f"{command} trouble.py eater`",
         "State changed from starting to up",

@@ -7,6 +7,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,21 +45,21 @@ SAMPLE = re.compile(
 
 
 @pytest.fixture(scope="module")
-def eater(chaos: Shop) -> Iterator[Shop]:
-    """The campaign's app with a dyno that takes more than it may, and with its memory in the log."""
-    procfile, fleet = chaos.folder / "Procfile", chaos.folder / "fleet.json"
+def eater(shop: Shop) -> Iterator[Shop]:
+    """The app with a dyno that takes more than it may, and with its memory in the log."""
+    procfile, fleet, program = (shop.folder / name for name in ("Procfile", "fleet.json", "eater.py"))
     before = {path: path.read_text() for path in (procfile, fleet)}
-    procfile.write_text(before[procfile] + "eater: exec python eater.py\n")
+    procfile.write_text(f"{before[procfile]}\neater: exec python eater.py\n")
+    program.write_text(Path(__file__).with_name("eater.py").read_text())
     config = {**json.loads(before[fleet])["config"], "EAT": EAT}
     formation = {"eater": {"quantity": 1, "size": "tiny"}}
-    chaos.edit(
-        "fleet.json", sizes={"tiny": TINY}, formation=formation, config=config, metrics={"dynos": True}
-    )
-    chaos.settle()
-    yield chaos
+    shop.edit("fleet.json", sizes={"tiny": TINY}, formation=formation, config=config, metrics={"dynos": True})
+    shop.settle()
+    yield shop
+    program.unlink()
     for path, text in before.items():
         path.write_text(text)
-    chaos.settle()
+    shop.settle()
 
 
 def page(shop: Shop, host: str, path: str) -> str:

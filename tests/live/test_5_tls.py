@@ -63,7 +63,7 @@ def router_lines(app: Shop, path: str) -> list[str]:
         if len(lines) >= len(ROUTERS):
             return lines
         time.sleep(0.5)
-    return lines
+    raise AssertionError(f"the routers say nothing of {path}: {lines}")
 
 
 def test_a_certificate_of_ones_own_from_end_to_end(secure: Shop, authority: Authority) -> None:
