@@ -84,8 +84,8 @@ def remove_domains(
     from deployer.platform import with_domains
     from deployer.problems import InputError, Problem
 
-    spec, settings = settings_of(folder, environment, without)
     chosen = _checked(names)
+    spec, settings = settings_of(folder, environment, without)
     if unknown := sorted({*chosen} - {*settings.domains}):
         declared = sorted({*unknown} & {*spec.fleet.domains})
         hint = (
