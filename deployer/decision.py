@@ -61,10 +61,8 @@ def build_world(spec: Spec, sight: Sight) -> World:
     spec = rollback.returned(spec, records, sight.hosts, facts) if spec.to else spec
     keys = _keys(spec, facts)
     config = {**spec.config, **{n: Text(keys.generated[n], secret=True) for n in spec.generated}}
-    if lacking := source.missing(spec, platform=tuple(config)):
-        raise InputError(lacking)
-    claim = claims.of(spec.fleet, settings)
-    if problems := obstacles.in_the_way(spec, claim, sight.hosts, facts, now()):
+    claim, lacking = claims.of(spec.fleet, settings), source.missing(spec, platform=tuple(config))
+    if problems := lacking or obstacles.in_the_way(spec, claim, sight.hosts, facts, now()):
         raise InputError(problems)
     spec, slug, build = _slug(spec, facts)
     release = _release(spec, slug, releases.digests(config, keys.seal), records)
@@ -92,6 +90,7 @@ def build_world(spec: Spec, sight: Sight) -> World:
         routing=spec.fleet.routing,
         metrics=spec.fleet.metrics,
         lost=sight.lost,
+        routers=spec.fleet.with_role("router"),
     )
     return rollout.rolled(_told(certificates.secured(world, spec, now()), spec), spec.fleet.rollout)
 
@@ -127,10 +126,8 @@ def _check_formation(spec: Spec, processes: Mapping[str, str]) -> None:
     """For process types that only a build could tell, what the files say of them is checked only now."""
     unknown = sorted({*spec.app.formation, *spec.fleet.formation} - processes.keys())
     if unknown:
-        hint = f"The slug has {', '.join(sorted(processes))}."
-        raise InputError(
-            Problem(f"formation names {', '.join(unknown)}, which the slug does not have", hint=hint)
-        )
+        summary = f"formation names {', '.join(unknown)}, which the slug does not have"
+        raise InputError(Problem(summary, hint=f"The slug has {', '.join(sorted(processes))}."))
 
 
 def build_of(spec: Spec) -> Build:

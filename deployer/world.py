@@ -49,18 +49,8 @@ class Release:
         return (self.slug, self.stack, dict(self.processes), dict(self.config))
 
     def as_dict(self) -> dict[str, Any]:
-        return {
-            "number": self.number,
-            "slug": self.slug,
-            "stack": self.stack,
-            "processes": dict(sorted(self.processes.items())),
-            "config": dict(sorted(self.config.items())),
-            "outcome": self.outcome,
-            "why": self.why,
-            "who": self.who,
-            "when": self.when,
-            "commit": self.commit,
-        }
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return values | {name: dict(sorted(values[name].items())) for name in ("processes", "config")}
 
 
 def read_release(document: Mapping[str, Any]) -> Release:
@@ -209,6 +199,8 @@ class World:
     """How many dynos of each type and which size, in Heroku's words: `web@2:Standard-1X worker@0:Basic`."""
     lost: frozenset[str] = frozenset()
     """Hosts that cannot be reached now: they keep what they have, and no router is sent there anew."""
+    routers: tuple[Host, ...] = ()
+    """All that fleet.json names, also those that are left out now: they may still hold what routers share."""
 
     def seats_on(self, host: str) -> tuple[Seat, ...]:
         return tuple(seat for seat in self.seats if seat.host == host)

@@ -15,7 +15,6 @@ from deployer.model import Put, Sh, Stage, Step, Text
 from deployer.providers import parts
 from deployer.providers.base import About, given, packaged, plain_cause, render, roles
 from deployer.providers.host import BIN
-from deployer.providers.router import proxies
 from deployer.spec import Spec
 from deployer.world import World
 
@@ -121,18 +120,18 @@ def _others(app: str, facts: Facts, address: str) -> tuple[str, ...]:
 
 def _config(world: World, host: Host) -> str:
     address, facts = world.claims.virtual_address, world.facts[host.name]
-    routers = [router.name for router in world.with_role("router")]
+    others = [router.mesh for router in world.routers if router.name != host.name]
     return render(
         "keepalived.vip.conf.j2",
         address=address,
         router=host.name,
-        check=f"{CHECK} proxy" if proxies(world, host) else CHECK,
+        check=CHECK,
         interface=interface(facts, host.mesh),
         device=_nearest(facts, address) or interface(facts, host.mesh),
         id=int(address.rpartition(".")[2]),
-        priority=FIRST - routers.index(host.name),
+        priority=FIRST - [router.name for router in world.routers].index(host.name),
         own=host.mesh,
-        peers=[router.mesh for router in world.with_role("router") if router.name != host.name],
+        peers=others or [address],
     )
 
 

@@ -50,6 +50,19 @@ def test_nobody_there_is_no_answer() -> None:
     assert ANSWERS(port, b"") is False
 
 
+@pytest.mark.parametrize(
+    ("config", "proxy_first"),
+    [("listen 80 default_server proxy_protocol;", True), ("real_ip_header x;", False), (None, False)],
+)
+def test_it_asks_both_ways_first_as_the_file_says(
+    config: str | None, proxy_first: bool, tmp_path: Path
+) -> None:
+    if config:
+        (tmp_path / "deployer.conf").write_text(config)
+    both = (SCRIPT["HEADER"], b"") if proxy_first else (b"", SCRIPT["HEADER"])
+    assert SCRIPT["headers"](str(tmp_path / "deployer.conf")) == both
+
+
 def test_a_proxy_header_comes_first_where_the_router_asks_for_one() -> None:
     with router(b"HTTP/1.1 404") as (port, asked):
         assert ANSWERS(port, SCRIPT["HEADER"])
