@@ -191,6 +191,8 @@ class Machine:
                     self.remove(path)
             case ("systemctl", "enable", unit):
                 self.unit(unit).enabled = "enabled"
+            case ("systemctl", "stop", unit) if unit.startswith("deployer.certificates@"):
+                pass
             case ("systemctl", "restart" | "start", unit):
                 self.start(unit)
             case ("systemctl", "reload-or-restart", unit) if unit.startswith("deployer.vip@"):
@@ -242,9 +244,11 @@ class Machine:
                 self.start("nginx.service")
             case "certify", [app]:
                 self.certify(app)
-            case "mesh-put", [path]:
+            case "mesh-put", [path, *shipped]:
                 self.write(path, stdin.reveal())
-                self.files.pop("/etc/nginx/sites-enabled/default", None)
+                stock = "/etc/nginx/sites-enabled/default"
+                if stock in self.files and sha(self.text(stock)) in shipped:
+                    self.remove(stock)
             case "wall-take", [path]:
                 self.load(path)
             case _:

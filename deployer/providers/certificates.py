@@ -18,14 +18,14 @@ from deployer.providers import parts, tls
 from deployer.providers.base import About, given, plain_cause, render, roles
 from deployer.providers.host import BIN
 from deployer.providers.nginx import names
-from deployer.providers.router import Shared, SharedSeen
+from deployer.providers.router import Shared, SharedSeen, put
 from deployer.releases import APPS
 from deployer.spec import Spec
 from deployer.world import World
 
 SETTINGS = APPS + "/{}/acme.json"
 UNIT = "/etc/systemd/system/deployer.certificates@.{}"
-TIMER = "deployer.certificates@{}.timer"
+TIMER, SERVICE = "deployer.certificates@{}.timer", "deployer.certificates@{}.service"
 CLIENT = "acme-tiny"
 LEAST = timedelta(days=14)
 """What an automatic certificate must last at least: it is renewed long before that."""
@@ -93,10 +93,10 @@ class CertificatesProvider:
     name = "certificates"
 
     def desire(self, world: World, host: Host) -> Iterator[Any]:
+        yield from (Shared(path, config) for path, config in tls.shared(world, host).items())
         if "router" not in host.roles or world.release is None or not tls.is_wanted(world):
             return
         yield from (Pair(world.app, name, pair) for name, pair in world.certificates.items())
-        yield Shared(tls.DEFAULT, tls.default(world, host))
         if domains := tls.automatics(world, names(world)):
             yield from _agent(world, host, domains)
 
@@ -124,12 +124,12 @@ class CertificatesProvider:
     def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
         match want, have:
             case Pair(), _:
-                put = Put(tls.pem(want.app, want.key), tls.text(want.pair), 0o600)
-                return [Step(Stage.PREPARE, f"write the certificate {want.key}", put)]
+                both = Put(tls.pem(want.app, want.key), tls.text(want.pair), 0o600)
+                return [Step(Stage.PREPARE, f"write the certificate {want.key}", both)]
             case Automatic(), _:
                 return [_certify(want.app)]
             case Shared(), _:
-                return [_share(want)]
+                return [put(want)]
             case None, PairSeen():
                 return [parts.remove(tls.pem(have.app, have.key), Stage.RETIRE)]
             case None, AutomaticSeen():
@@ -226,10 +226,6 @@ def _day(found: Described | None) -> str | None:
     return str(found.expires.date()) if found else None
 
 
-def _share(want: Shared) -> Step:
-    return Step(Stage.ROUTE, f"write {want.path}", Sh((f"{BIN}/mesh-put", want.path), want.config))
-
-
 def _certify(app: str) -> Step:
     act = Sh((f"{BIN}/certify", app), timeout=1200)
     return Step(Stage.RETIRE, "get certificates from the CA", act, once=True, live=True)
@@ -242,7 +238,10 @@ def _forget(have: AutomaticSeen) -> Iterator[Step]:
 
 
 def _stop(timer: str) -> Iterator[Step]:
+    """The timer, then what it may have started: a run that goes on would write what is removed."""
     app = timer.partition("@")[2].removesuffix(".timer")
+    service = SERVICE.format(app)
     yield parts.systemctl("disable", "--now", timer, stage=Stage.RETIRE, say=f"stop {timer}")
+    yield parts.systemctl("stop", service, stage=Stage.RETIRE, say=f"stop {service}")
     for folder in (f"{APPS}/{app}/certificates/automatic", f"/run/deployer/acme/{app}"):
         yield parts.remove(folder, Stage.RETIRE)

@@ -24,8 +24,8 @@ MAIN = "/etc/nginx/modules-enabled/deployer.conf"
 NOBODY = "deployer.invalid"
 """A name that no app can have (RFC 2606): whoever asks for it is answered by the router itself."""
 STOCK = "/etc/nginx/sites-enabled/default"
-SHIPPED = "ce0901350a021608139b5639cf4ccd7717bef8c3a9e4f79031eb46386b67b03f"
-"""What Debian 12 has there."""
+SHIPPED = frozenset({"ce0901350a021608139b5639cf4ccd7717bef8c3a9e4f79031eb46386b67b03f"})
+"""What Debian has there: 12. Only such a file makes way."""
 LINGER = "1h"
 """For so long old worker processes may go on: a reload leaves those that have websockets."""
 ROOM = {
@@ -111,7 +111,7 @@ class RouterProvider:
             yield ClaimsWanted(app, claims.read(facts.document(claims.path(app)))).expect()
         for path in (MAIN, DEFAULT):
             if config := facts.sha(path):
-                yield SharedSeen(f"file:{path}", config, path == DEFAULT and facts.sha(STOCK) == SHIPPED)
+                yield SharedSeen(f"file:{path}", config, path == DEFAULT and facts.sha(STOCK) in SHIPPED)
 
     def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
         """Apps share these files, so no app's plan removes them; what an app claims goes with it."""
@@ -121,7 +121,7 @@ class RouterProvider:
         elif isinstance(have, ClaimsSeen):
             yield parts.remove(claims.path(have.app), Stage.RETIRE)
         elif want:
-            yield Step(Stage.ROUTE, f"write {want.path}", Sh((f"{BIN}/mesh-put", want.path), want.config))
+            yield put(want)
 
     def cause(self, world: World, want: Any, have: Any, differs: frozenset[str]) -> str:
         if differs == {"stock"}:
@@ -135,6 +135,12 @@ class RouterProvider:
             return About(asks, (claims.path(spec.fleet.app),), _CLAIMS, drop=drop)
         asks = (*given(spec, "routing"), roles(spec, host))
         return About(asks, (key.removeprefix("file:"),), _RULE, drop=drop)
+
+
+def put(want: Shared) -> Step:
+    """Checked by nginx, with nothing of Debian's own in its way."""
+    argv = (f"{BIN}/mesh-put", want.path, *sorted(SHIPPED))
+    return Step(Stage.ROUTE, f"write {want.path}", Sh(argv, want.config))
 
 
 def shared(world: World, host: Host) -> Mapping[str, Text]:
@@ -162,7 +168,7 @@ def proxies(world: World, host: Host) -> tuple[str, ...]:
 
 def defaults(facts: Facts) -> tuple[str, ...]:
     """The user's own files that answer for unknown hosts on port 80."""
-    stock = {STOCK} if facts.sha(STOCK) == SHIPPED else set()
+    stock = {STOCK} if facts.sha(STOCK) in SHIPPED else set()
     return tuple(sorted({path for path, _ in _theirs(facts, _LISTENS)} - stock))
 
 

@@ -77,8 +77,8 @@ def taken(world: World, host: Host, names: Iterable[str]) -> dict[str, str]:
     facts = world.facts[host.name]
     own = {pem(world.app, name): text(pair).sha for name, pair in world.certificates.items()}
     made = {path: facts.sha(path) for path in _made(world.app, automatics(world, names))}
-    shared = {DEFAULT: default(world, host).sha if is_wanted(world) else facts.sha(DEFAULT)}
-    return {path: Sealed(digest) for path, digest in (own | made | shared).items() if digest}
+    common = {path: config.sha for path, config in shared(world, host).items()}
+    return {path: Sealed(digest) for path, digest in (own | made | common).items() if digest}
 
 
 def still_taken(app: str, loaded: Mapping[str, str], facts: Facts) -> dict[str, str]:
@@ -92,10 +92,17 @@ def is_wanted(world: World) -> bool:
     return bool(world.certificates or world.tls.acme)
 
 
-def default(world: World, host: Host) -> Text:
-    """Who answers handshakes for names that no app has a certificate for."""
-    old = is_old(world.facts[host.name])
-    return Text(render("nginx.tls.conf.j2", old=old, proxies=proxies(world, host)))
+def shared(world: World, host: Host) -> Mapping[str, Text]:
+    """By path, who answers handshakes for names that no app has a certificate for.
+
+    Once it is there each app keeps it right, with TLS or without: what the ports of a router expect is one
+    thing for all of them.
+    """
+    facts = world.facts[host.name]
+    if "router" not in host.roles or not (is_wanted(world) or facts.sha(DEFAULT)):
+        return {}
+    text = render("nginx.tls.conf.j2", old=is_old(facts), proxies=proxies(world, host))
+    return {DEFAULT: Text(text)}
 
 
 def part(world: World, host: Host, domain: str) -> Text:

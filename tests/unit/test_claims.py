@@ -79,3 +79,22 @@ def test_without_domains_the_app_has_its_name_and_the_addresses_of_the_routers()
         ("192.0.2.1", ["one"]),
         ("192.0.2.100", ["one"]),
     ]
+
+
+def test_the_ports_of_a_router_expect_one_thing_whichever_app_asks_or_leaves() -> None:
+    seen, acme = fleet(), {"acme": {"email": "ada@example.com"}}
+    secured = spec(app="first", domains=["a.test"], tls=acme)
+    plain = spec(app="second", domains=["b.test"], routing={"proxy_protocol": ["10.0.0.0/8"]})
+
+    def expects() -> list[bool]:
+        files = ("deployer.conf", "deployer_tls.conf")
+        texts = (seen.machines["one"].text(f"/etc/nginx/conf.d/{name}") for name in files)
+        return [" proxy_protocol;" in text for text in texts]
+
+    seen.apply(secured)
+    seen.apply(plain)
+    assert expects() == [True, True]
+    assert (seen.plan(plain).empty, seen.plan(secured).empty) == (True, True)
+    seen.run(seen.gone(plain))
+    assert expects() == [False, False]
+    assert seen.plan(secured).empty
