@@ -110,9 +110,10 @@ def _checked(name: str) -> str:
 
 
 def _found(folder: Path, environment: str | None, without: list[str] | None) -> list[dict[str, Any]]:
+    from deployer import source
     from deployer.sight import look
 
-    spec = o.known(folder, environment)
+    spec = source.with_certificates(o.known(folder, environment))
     sight = look(spec, tuple(without or ()))
     return [*_own(spec, sight), *_automatic(spec, sight)]
 
@@ -135,10 +136,13 @@ def _automatic(spec: Spec, sight: Sight) -> Iterator[dict[str, Any]]:
     if spec.fleet.tls.acme is None:
         return
     world = settled(spec, sight, lambda before: before, frozenset()).world
-    facts = world.facts[world.with_role("router")[0].name]
+    seen = next((world.facts[router.name] for router in world.with_role("router")), None)
     for domain in tls.automatics(world, nginx.names(world)):
-        chain = facts.private.get(tls.automatic(world.app, domain, "pem"), "")
-        said = certificates.last_words(world.app, domain, facts)
+        if seen is None:
+            yield _row(domain, "", "ACME", "no router was looked at: they get and hold it")
+            continue
+        chain = seen.private.get(tls.automatic(world.app, domain, "pem"), "")
+        said = certificates.last_words(world.app, domain, seen)
         yield _row(domain, chain, "ACME", said or ("" if chain else "not there yet: deploy apply"))
 
 

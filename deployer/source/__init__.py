@@ -22,7 +22,7 @@ from deployer.source.needs import missing
 from deployer.source.tree import tree as read_tree
 from deployer.spec import Spec
 
-__all__ = ["load", "missing", "validate"]
+__all__ = ["load", "missing", "validate", "with_certificates", "with_drains"]
 
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
@@ -44,24 +44,24 @@ def load(
     Services and required config vars that nothing gives are not among them: the hosts may have them.
     Ask `missing` after a look at these.
     """
-    spec, problems = _certified(*_look(folder, environment, packs, slug, builds and not (slug or to), to))
+    spec, problems = _look(folder, environment, packs, slug, builds and not (slug or to), to)
     if builds or slug or to:
+        spec, unread = _certified(spec)
         spec, unheard = _drained(spec)
-        problems = _in_order((*problems, *unheard))
-    if any(problem.severity == "error" for problem in problems):
-        raise InputError(problems)
-    return replace(spec, warnings=problems)
+        problems = _in_order((*problems, *unread, *unheard))
+    return replace(_whole(spec, problems), warnings=problems)
 
 
 def validate(folder: Path, environment: str | None = None) -> tuple[Problem, ...]:
     """Everything that is wrong or odd with the files in `folder`, what nothing gives included."""
     try:
-        spec, problems = _certified(*_look(folder, environment))
+        spec, problems = _look(folder, environment)
     except InputError as error:
         return error.problems
+    spec, unread = _certified(spec)
     _, unheard = _drained(spec)
     bad = objections(spec, spec.fleet.names, datetime.now(UTC))
-    return _in_order((*problems, *unheard, *missing(spec), *bad))
+    return _in_order((*problems, *unread, *unheard, *missing(spec), *bad))
 
 
 def _look(
@@ -106,18 +106,28 @@ def _look(
     return spec, _in_order((*app.problems, *inv.problems, *together, *unread, *size, *left))
 
 
-def _certified(spec: Spec, problems: tuple[Problem, ...]) -> tuple[Spec, tuple[Problem, ...]]:
-    """With the certificates that fleet.json names."""
-    own, roots, unread = certificates.declared(spec.fleet, spec.folder, partial(spec.where, "fleet.json"))
-    return replace(spec, certificates=own, acme_roots=roots), _in_order((*problems, *unread))
+def with_certificates(spec: Spec) -> Spec:
+    """A spec that was loaded for looking, with the certificates that fleet.json names and their keys.
+
+    Raises InputError where one cannot be had.
+    """
+    return _whole(*_certified(spec))
 
 
 def with_drains(spec: Spec) -> Spec:
     """A spec that was loaded for looking, with its drains. Raises InputError where one cannot be had."""
-    drained, problems = _drained(spec)
+    return _whole(*_drained(spec))
+
+
+def _whole(spec: Spec, problems: tuple[Problem, ...]) -> Spec:
     if any(problem.severity == "error" for problem in problems):
         raise InputError(problems)
-    return drained
+    return spec
+
+
+def _certified(spec: Spec) -> tuple[Spec, tuple[Problem, ...]]:
+    own, roots, unread = certificates.declared(spec.fleet, spec.folder, partial(spec.where, "fleet.json"))
+    return replace(spec, certificates=own, acme_roots=roots), unread
 
 
 def _drained(spec: Spec) -> tuple[Spec, tuple[Problem, ...]]:

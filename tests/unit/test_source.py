@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer.problems import InputError
-from deployer.source import data, load, validate
+from deployer.source import data, load, validate, with_certificates
 from deployer.source.files import inventory, manifest
 from deployer.source.text import duplicates, escape, parse, positions
 
@@ -54,6 +54,26 @@ def test_later_checks_find_their_line(tmp_path: Path) -> None:
     assert Path(spec.where("fleet.json", "/hosts/b/address").file).name == "fleet.staging.json"
     assert (spec.where("Procfile", "/web").line, spec.where("Procfile", "/web").source) == (1, "web: x")
     assert spec.where("app.json", "/env/B/value").line == 7
+
+
+def test_who_only_looks_needs_no_private_key_and_who_builds_does(tmp_path: Path) -> None:
+    own = {"certificate": "chain.pem", "key": {"file": "key.pem"}}
+    fleet = {"app": "hello", "hosts": {"one": HOST}, "domains": ["a.test"], "certificates": [own]}
+    folder = write(tmp_path, **{"fleet.json": fleet, "chain.pem": "a chain\n"})
+    looking = load(folder, builds=False)
+    assert looking.certificates == ()
+    wants_it = (
+        lambda: load(folder),
+        lambda: load(folder, slug="ab", builds=False),
+        lambda: load(folder, to="v1", builds=False),
+        lambda: with_certificates(looking),
+    )
+    for asked in wants_it:
+        with pytest.raises(InputError, match=r"key\.pem"):
+            asked()
+    (folder / "key.pem").write_text("a key\n")
+    assert [c.key for c in with_certificates(looking).certificates] == ["a key\n"]
+    assert with_certificates(looking).certificates == load(folder).certificates
 
 
 def test_errors_stop_a_load_and_warnings_do_not(tmp_path: Path) -> None:
