@@ -114,6 +114,8 @@ def put(
     spec = replace(o.known(folder, environment), recalls=True)
     if "drains" in providers:
         spec = source.with_drains(spec)
+    if "certificates" in providers:
+        spec = source.with_certificates(spec)
     sight: Sight = look(spec, tuple(without or ()))
     todo = settled(spec, sight, edit, providers)
 
