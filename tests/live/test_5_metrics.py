@@ -49,10 +49,10 @@ def eater(shop: Shop) -> Iterator[Shop]:
     """The app with a dyno that takes more than it may, and with its memory in the log."""
     procfile, fleet, program = (shop.folder / name for name in ("Procfile", "fleet.json", "eater.py"))
     before = {path: path.read_text() for path in (procfile, fleet)}
-    procfile.write_text(f"{before[procfile]}\neater: exec python eater.py\n")
+    procfile.write_text(f"{before[procfile]}\ngrower: exec python eater.py\n")
     program.write_text(Path(__file__).with_name("eater.py").read_text())
     config = {**json.loads(before[fleet])["config"], "EAT": EAT}
-    formation = {"eater": {"quantity": 1, "size": "tiny"}}
+    formation = {"grower": {"quantity": 1, "size": "tiny"}}
     shop.edit("fleet.json", sizes={"tiny": TINY}, formation=formation, config=config, metrics={"dynos": True})
     shop.settle()
     yield shop
@@ -127,12 +127,12 @@ def test_a_restart_is_no_crash(eater: Shop) -> None:
 
 
 def test_every_host_tells_prometheus(eater: Shop) -> None:
-    """The eater comes and goes."""
-    steady = [row for row in eater.ps() if not row["dyno"].startswith("eater.")]
+    """The grower comes and goes."""
+    steady = [row for row in eater.ps() if not row["dyno"].startswith("grower.")]
     assert {row["state"] for row in steady} == {"up"}
     for host in ADDRESSES:
         found = strictly(page(eater, host, "/metrics"))
-        told = (line for line in found["deployer_dyno_state"] if 'type="eater"' not in line)
+        told = (line for line in found["deployer_dyno_state"] if 'type="grower"' not in line)
         up = {line for line in told if line.endswith('state="up"} 1')}
         here = [row for row in steady if row["host"] == host]
         for row in here:
@@ -158,7 +158,7 @@ def test_lines_of_the_logplex_are_counted(eater: Shop) -> None:
 
 def test_r14_warns_and_r15_ends(eater: Shop) -> None:
     for _ in range(45):
-        said = lines(eater, "eater.1")
+        said = lines(eater, "grower.1")
         if "State changed from crashed to starting" in said:
             break
         time.sleep(2)
@@ -177,15 +177,17 @@ def test_r14_warns_and_r15_ends(eater: Shop) -> None:
         "State changed from up to crashed",
         "State changed from crashed to starting",
     ]
+    eater.edit("fleet.json", formation={})
+    eater.settle()  # the next ones want a fleet at rest
 
 
 def test_memory_and_load_stand_in_the_log(eater: Shop) -> None:
-    who = r"source=eater\.1 dyno=heroku\.[0-9a-f-]{36}\.hello\.eater\.1\.v\d+ "
+    who = r"source=grower\.1 dyno=heroku\.[0-9a-f-]{36}\.hello\.grower\.1\.v\d+ "
     load = who + " ".join(rf"sample#load_avg_{n}m=\d+\.\d\d" for n in (1, 5, 15))
     sizes = " ".join(rf"sample#memory_{name}=\d+\.\d\dMB" for name in ("total", "rss", "cache", "swap"))
     pages = r"( sample#memory_pgpgin=\d+pages sample#memory_pgpgout=\d+pages)?"
     memory = rf"{who}{sizes}{pages} sample#memory_quota=64\.00MB"
-    said = lines(eater, "eater.1")
+    said = lines(eater, "grower.1")
     for pattern in (load, memory):
         assert any(re.fullmatch(pattern, line) for line in said), said
 
