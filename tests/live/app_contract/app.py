@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 DYNO = os.environ["DYNO"]
@@ -156,7 +157,8 @@ def counted(request: Request, name: str) -> None:
 def refuse(request: Request, seconds: str) -> None:
     """Closes its port and opens it again after a while."""
     listening.clear()
-    socket.create_connection(("127.0.0.1", int(os.environ["PORT"]))).close()
+    with suppress(ConnectionRefusedError):  # somebody else's connection has woken the listener
+        socket.create_connection(("127.0.0.1", int(os.environ["PORT"]))).close()
     closed.wait()
     threading.Timer(float(seconds), listening.set).start()
     request.answer(b"refusing\n")
