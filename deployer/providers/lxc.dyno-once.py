@@ -80,7 +80,7 @@ def config(spec: dict, octets: list, gateway: str, prefix: int) -> str:
         f"idmap = u 0 {base} 65536", f"idmap = g 0 {base} 65536", f"prlimit.nproc = {spec['pids']}",
         f"net.0.veth.pair = dv{''.join(octets)}", f"net.0.hwaddr = 02:de:{':'.join(octets)}",
         f"net.0.ipv4.address = {spec['address']}/{prefix}", f"net.0.ipv4.gateway = {gateway}",
-        mount(f"{run}/cgroup", "/sys/fs/cgroup", readonly=True),
+        mount(f"{run}/cgroup", "/sys/fs/cgroup", readonly=True), *(["pty.max = 64"] if spec.get("tty") else []),
     ]  # fmt: skip
     return "".join(f"lxc.{line}\n" for line in [*lines, *(mount(**bind) for bind in spec.get("binds", ()))])
 
