@@ -55,9 +55,9 @@ class Drain:
             self.more.notify()
 
     def run(self):
-        failures = 0
-        while not (self.ending and (failures or not len(self.queue))):
-            batch = self.next()
+        failures, batch = 0, None
+        while not (self.ending and (failures or self.queue.is_left or not len(self.queue))):
+            batch = self.next(again=len(batch or ()) if failures else 0)
             if batch is None:
                 continue
             try:
@@ -70,13 +70,14 @@ class Drain:
         self.wire.rest()
         self.show()
 
-    def next(self):
-        """What goes next; None when there was nothing for a while."""
+    def next(self, again=0):
+        """What goes next; None when there was nothing for a while. What is tried `again` is the same, so that it
+        keeps its number."""
         with self.more:
             if not len(self.queue) and not self.ending and not self.more.wait(GLANCE):
                 self.nothing_new()
             self.count_lost()
-            return self.queue.take(self.wire.lines, self.wire.size) or None
+            return self.queue.take(again or self.wire.lines, self.wire.size) or None
 
     def nothing_new(self):
         self.show()
@@ -179,7 +180,7 @@ def overflow(lost, since):
 
 
 def now(to="seconds"):
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec=to)
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec=to)
 
 
 def write(path, text):

@@ -13,6 +13,8 @@ import json
 import os
 import signal
 import socket
+import ssl
+import sys
 import time
 
 from drain_one import STATES, Drain, write
@@ -48,11 +50,10 @@ class House:
         for drain in ended:
             with drain.more:
                 drain.queue.leave(keeps=(drain.app, drain.token) in wanted)
-        self.drains = {
-            key: self.drains[key] if key in same else begun(key[0], wanted[key]) for key in sorted(wanted)
-        }
+        begin = {key: begun(key[0], wanted[key]) for key in sorted(wanted.keys() - same)}
+        self.drains = {**{key: self.drains[key] for key in same}, **{k: d for k, d in begin.items() if d}}
         self.known, self.by_app = wanted, {}
-        for app, token in self.drains:
+        for app, token in sorted(self.drains):
             self.by_app.setdefault(app.encode(), []).append(self.drains[app, token])
         write(LOADED, loaded)
 
@@ -69,7 +70,12 @@ class House:
 
 
 def begun(app, settings):
-    drain = Drain(app, settings)
+    """None for one that cannot even be tried: the others go on."""
+    try:
+        drain = Drain(app, settings)
+    except (ssl.SSLError, ValueError) as error:
+        print("the drain %s of %s: %s" % (settings["token"], app, error), file=sys.stderr)
+        return None
     drain.thread.start()
     return drain
 

@@ -58,4 +58,4 @@ def _last(app: str, facts: Iterable[Facts]) -> str:
     """What a host said last of a scale: each mark begins with the second of it."""
     marks = (host.texts.get(scale_mark(app), "") for host in facts)
     pairs = (mark.strip().partition(" ") for mark in marks if mark)
-    return max(((int(at), line) for at, _, line in pairs), default=(0, ""))[1]
+    return max(((int(at), line) for at, _, line in pairs if at.isdigit()), default=(0, ""))[1]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from cryptography.x509 import load_pem_x509_certificates
+
 from deployer.drains import HINT, objection
 from deployer.fleet import Fleet
 from deployer.problems import InputError, Problem
@@ -48,4 +50,8 @@ def _ca(path: str | None, folder: Path) -> tuple[str, tuple[tuple[str, str], ...
         return "", ((f"{file} cannot be read: {why}", "Write the certificates there, as PEM text."),)
     if _PEM not in content:
         return "", ((f"{file} holds no certificate", f"It needs a part that begins with {_PEM}"),)
+    try:
+        load_pem_x509_certificates(content.encode())
+    except ValueError:
+        return "", ((f"{file} holds a certificate that is damaged", "Write it again, as PEM text."),)
     return content, ()

@@ -356,3 +356,33 @@ def test_a_drain_waits_for_a_receiver_that_is_away(one: ModuleType) -> None:
     found.queue.leave(keeps=True)
     again = drain(one, url)
     assert again.queue.take(9, 1 << 20) == lines(1, 1)
+
+
+def test_a_batch_that_is_tried_again_is_the_same_whatever_has_come_since(
+    one: ModuleType, posts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, got, statuses = posts
+    statuses += [500]
+    monkeypatch.setattr(one, "PAUSES", (0.5,))
+    found = drain(one, f"http://127.0.0.1:{port}/")
+    found.take_in(lines(1, 1)[0])
+    found.thread.start()
+    assert until(lambda: len(got) == 1)
+    found.take_in(lines(2, 2)[0])
+    assert until(lambda: len(got) == 3)
+    ids = [headers["Logplex-Frame-Id"] for _, headers, _ in got]
+    assert (ids[0] == ids[1], ids[1] == ids[2], got[0][2] == got[1][2]) == (True, False, True)
+    found.end()
+    found.thread.join(5)
+
+
+def test_a_drain_that_was_taken_away_ends_with_lines_left(one: ModuleType, posts: Any) -> None:
+    port, got, _ = posts
+    found = drain(one, f"http://127.0.0.1:{port}/")
+    for line in lines(1, 3):
+        found.take_in(line)
+    found.end()
+    found.queue.leave(keeps=False)
+    found.thread.start()
+    found.thread.join(5)
+    assert (found.thread.is_alive(), got) == (False, [])
