@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""log-lost [STATE]: reads "COUNT SIZE QUEUE" lines of rsyslog's statistics and says each loss in every app's log.
+"""log-lost [STATE]: reads "COUNT SIZE QUEUE" lines of rsyslog's statistics and says each loss in the log of every app
+that it may be of: those with drains where the queue is that of drain-send.
 
 Each target has a queue in memory and, named "…[DA]", one on disk. COUNT lines of a queue were dropped since rsyslogd
 began, SIZE wait in it. A loss is told once both are empty again: before, the line that tells it would be lost
@@ -15,13 +16,22 @@ import sys
 import time
 
 STATE = "/var/lib/deployer/spool/lost.json"
+APPS, DRAINED = "/var/lib/deployer/apps/*/app.json", "/etc/deployer/rsyslog/drains/*.conf"
 EMPTY = 100
 """Lines that wait in any case while lines come."""
 
 
-def tell(text):
-    for folder in sorted(glob.glob("/var/lib/deployer/apps/*/app.json")):
-        tag = "%s/heroku/logplex" % folder.split("/")[-2]
+def apps(target):
+    if target == "drains":
+        return [os.path.basename(path)[: -len(".conf")] for path in sorted(glob.glob(DRAINED))]
+    return [path.split("/")[-2] for path in sorted(glob.glob(APPS))]
+
+
+def tell(target, text):
+    if target == "drains":
+        text += " drain=all"
+    for app in apps(target):
+        tag = "%s/heroku/logplex" % app
         subprocess.run(
             ["logger", "-u", "/run/deployer/log", "-p", "local5.warning", "-t", tag, "--", text], check=False
         )
@@ -78,12 +88,13 @@ def main(path=STATE):
     targets = taken_over(read(path))
     for line in sys.stdin:
         count, size, name = line.strip().split(" ", 2)
-        target = targets.setdefault(name.split(" ")[0], fresh())
+        whose = name.split(" ")[0]
+        target = targets.setdefault(whose, fresh())
         queue = "disk" if name.endswith("[DA]") else "memory"
         was_calm = not target["lost"] and not target["full"]
         text = look(target, queue, int(count), int(size))
         if text:
-            tell(text)
+            tell(whose, text)
         if target["lost"] or target["full"] or not was_calm:
             write(path, targets)
 
