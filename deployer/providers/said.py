@@ -55,7 +55,7 @@ def _scale(seats: Iterable[Seat]) -> set[tuple[str, int, int]]:
 
 
 def _last(app: str, facts: Iterable[Facts]) -> str:
-    """What a host said last of a scale: each mark begins with the second of it."""
+    """What a host said last of a scale: each mark begins with the second of it, or was damaged."""
     marks = (host.texts.get(scale_mark(app), "") for host in facts)
     pairs = (mark.strip().partition(" ") for mark in marks if mark)
-    return max(((int(at), line) for at, _, line in pairs if at.isdigit()), default=(0, ""))[1]
+    return max(((int(at), line) for at, _, line in pairs if at.isdecimal()), default=(0, ""))[1]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
 from fleets import Fleet, fleet, in_order, spec
 
 from deployer.plan import Plan
+from deployer.providers.said import scale_mark
 
 SCRIPT = Path(__file__).parents[2] / "deployer" / "providers" / "rsyslog.say.sh"
 HOSTS = {"one": "router dynos logplex build", "two": "dynos"}
@@ -56,6 +58,15 @@ def test_a_scale_that_comes_again_is_said_again() -> None:
         seen.apply(spec(hosts=HOSTS, scale={"web": count}))
     scaled = [line.split()[2] for line in said(seen) if line.startswith("Scaled")]
     assert sorted(scaled) == ["web@1:Standard"] * 2 + ["web@3:Standard"] * 2
+
+
+@pytest.mark.parametrize("mark", ["", "garbage\n", "² Scaled to web@3\n", "Scaled to web@3\n"])
+def test_a_damaged_mark_is_passed_over(mark: str) -> None:
+    seen = fleet()
+    seen.apply(spec(hosts=HOSTS))
+    seen.machines["one"].write(scale_mark("hello"), mark)
+    seen.apply(spec(hosts=HOSTS, scale={"web": 3}))
+    assert said(seen)[-1] == "Scaled to web@3:Standard by user ada@laptop"
 
 
 def log_say(place: Path, logger: str, *words: str) -> tuple[str, str]:
