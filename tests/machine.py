@@ -195,6 +195,9 @@ class Machine:
                 pass
             case ("systemctl", "restart" | "start", unit):
                 self.start(unit)
+            case ("systemctl", "restart", *units):
+                for unit in units:
+                    self.start(unit)
             case ("systemctl", "reload-or-restart", unit) if unit.startswith("deployer.vip@"):
                 self.start(unit)
             case ("systemctl", "reload-or-restart", "nginx"):
@@ -306,7 +309,7 @@ class Machine:
             self.note(kind, [f"/etc/deployer/rsyslog/{kind}.conf", *more])
         elif name == "deployer.drains.service":
             self.take_drains()
-            code = self.matching(self.files, frozenset({f"{BIN}/drain[-_]*"}))
+            code = self.matching(self.files, frozenset({f"{BIN}/drain[-_]*", f"{UNITS}deployer.drains.s*"}))
             self.write("/run/deployer/drains.code", "".join(f"{sha(self.text(p))}  {p}\n" for p in code))
         elif name.startswith("deployer.vip@"):
             address = name.removeprefix("deployer.vip@").removesuffix(".service")

@@ -60,6 +60,8 @@ def drift(machine: Machine, what: str, *words: Any) -> None:
             machine.listeners[port] = process
         case "certificate", [path, names, days]:
             machine.write(path, pair(names, days).chain + pair(names, days).key, 0o600)
+        case "restart", [unit]:
+            machine.start(unit)
         case "reload", []:
             machine.start("nginx.service")
         case "refuse", [words]:

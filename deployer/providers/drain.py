@@ -18,6 +18,9 @@ RULES = "/etc/deployer/rsyslog/drains/{}.conf"
 SHARED = "/etc/deployer/rsyslog/drains.conf"
 LOADED, LOG_LOADED = "/run/deployer/drains.loaded", "/run/deployer/log.loaded"
 CODE = "/run/deployer/drains.code"
+UNITS = {f"/etc/systemd/system/deployer.drains.{kind}": f"drains.{kind}.j2" for kind in ("service", "socket")}
+PORT = 20518
+"""Of this host alone: its rsyslogd hands lines to drain-send."""
 SPOOL = "/var/lib/deployer/spool/drains"
 STATES = "/run/deployer/drains"
 SCRIPTS = {
@@ -33,15 +36,19 @@ SCRIPTS = {
 class DrainsSeen:
     """`drains` are URLs without secrets, with tokens.
 
-    `loaded` is whether both daemons have the settings on disk, `code` the scripts of drain-send.
+    What runs is told by digests of the files that it was started from, or has taken in: `loaded` are the
+    settings that drain-send has, `log_loaded` the rules that rsyslogd has, `code` the scripts and `units` the
+    units of drain-send. What is wanted decides, and not what is on disk, which the same plan may change.
     """
 
     key: str
     drains: Mapping[str, str]
     settings: str
     rules: str | None
-    loaded: bool
+    loaded: str
+    log_loaded: str
     code: str
+    units: str
     left: Mapping[str, str]
     """Queues of drains that are no more."""
 
@@ -60,10 +67,26 @@ class Wanted:
 
     def expect(self) -> DrainsSeen:
         rows = [(d.plain, d.token) for d in self.drains]
-        code = _code(f"{sha(packaged(source))}  {BIN}/{name}" for name, source in SCRIPTS.items())
+        settings = Sealed(self.settings().sha)
         return DrainsSeen(
-            self.key, _by_url(rows), Sealed(self.settings().sha), self.rules().sha, True, code, {}
+            key=self.key,
+            drains=_by_url(rows),
+            settings=settings,
+            rules=self.rules().sha,
+            loaded=settings,
+            log_loaded=_told({RULES.format(self.key): self.rules().sha, SHARED: shared().sha}),
+            code=_told({f"{BIN}/{name}": sha(packaged(source)) for name, source in SCRIPTS.items()}),
+            units=_told({path: unit(path).sha for path in UNITS}),
+            left={},
         )
+
+
+def unit(path: str) -> Text:
+    return Text(render(UNITS[path], port=PORT))
+
+
+def shared() -> Text:
+    return Text(render("drains.rsyslog.conf.j2", port=PORT))
 
 
 def _by_url(rows: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -83,14 +106,17 @@ def seen(app: str, facts: Facts) -> DrainsSeen | None:
     left = dict.fromkeys(sorted(queues - {token for _, token in rows}), "there")
     if settings is None and rules is None and not left:
         return None
+    code = _noted(facts, CODE)
     return DrainsSeen(
-        app,
-        _by_url(rows),
-        Sealed(sha(settings or "")),
-        rules,
-        _is_loaded(app, facts),
-        _code(facts.texts.get(CODE, "").splitlines()),
-        left,
+        key=app,
+        drains=_by_url(rows),
+        settings=Sealed(sha(settings or "")),
+        rules=rules,
+        loaded=Sealed(_noted(facts, LOADED).get(SETTINGS.format(app), "")),
+        log_loaded=_told(_among(_noted(facts, LOG_LOADED), (RULES.format(app), SHARED))),
+        code=_told({path: digest for path, digest in code.items() if path not in UNITS}),
+        units=_told(_among(code, UNITS)),
+        left=left,
     )
 
 
@@ -102,15 +128,15 @@ def read(settings: str | None) -> list[tuple[str, str]]:
         return []
 
 
-def _is_loaded(app: str, facts: Facts) -> bool:
-    """Whether both daemons have what is on disk."""
-    files = {SETTINGS.format(app): LOADED, RULES.format(app): LOG_LOADED, SHARED: LOG_LOADED}
-    return all(
-        f"{facts.sha(file)}  {file}" in facts.texts.get(loaded, "").splitlines()
-        for file, loaded in files.items()
-    )
+def _noted(facts: Facts, path: str) -> dict[str, str]:
+    """Digests by file, of lines as sha256sum writes them."""
+    rows = (line.partition("  ") for line in facts.texts.get(path, "").splitlines())
+    return {file: digest for digest, _, file in rows}
 
 
-def _code(noted: Iterable[str]) -> str:
-    """Of lines as sha256sum writes them."""
-    return sha("\n".join(sorted(noted)))
+def _among(noted: Mapping[str, str], files: Iterable[str]) -> dict[str, str]:
+    return {file: noted[file] for file in files if file in noted}
+
+
+def _told(noted: Mapping[str, str]) -> str:
+    return sha("".join(f"{digest}  {file}\n" for file, digest in sorted(noted.items())))

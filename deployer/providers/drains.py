@@ -9,7 +9,7 @@ from deployer.facts import Facts, Probe
 from deployer.fleet import Host
 from deployer.model import Put, Sh, Stage, Step, Text
 from deployer.providers import parts
-from deployer.providers.base import About, given, packaged, plain_cause, render, roles
+from deployer.providers.base import About, given, packaged, plain_cause, roles
 from deployer.providers.drain import (
     CODE,
     LOADED,
@@ -20,19 +20,19 @@ from deployer.providers.drain import (
     SHARED,
     SPOOL,
     STATES,
+    UNITS,
     DrainsSeen,
     Wanted,
     seen,
+    shared,
+    unit,
 )
 from deployer.providers.host import BIN
 from deployer.spec import Spec
 from deployer.world import World
 
 LOG_CONF = "/etc/deployer/rsyslog/log.conf"
-UNITS = {f"/etc/systemd/system/deployer.drains.{kind}": f"drains.{kind}.j2" for kind in ("service", "socket")}
 SERVICE, SOCKET, LOG = "deployer.drains.service", "deployer.drains.socket", "deployer.log.service"
-PORT = 20518
-"""Of this host alone: its rsyslogd hands lines to drain-send."""
 PACKAGE = "ca-certificates"
 _RULE = (
     "Every host sends the lines that arise on it to the drains itself, each through a queue of its own. "
@@ -50,13 +50,11 @@ class DrainsProvider:
         for name, source in SCRIPTS.items():
             mode = 0o644 if name.endswith(".py") else 0o755
             yield parts.File(f"{BIN}/{name}", Text(packaged(source)), mode)
-        for path, template in UNITS.items():
+        for path in UNITS:
             after = (Sh(("systemctl", "daemon-reload")),)
             said = "let systemd read its units again"
-            yield parts.File(
-                path, Text(render(template, port=PORT)), stage=Stage.LOGS, after=after, say_after=said
-            )
-        yield parts.File(SHARED, Text(render("drains.rsyslog.conf.j2", port=PORT)), stage=Stage.LOGS)
+            yield parts.File(path, unit(path), stage=Stage.LOGS, after=after, say_after=said)
+        yield parts.File(SHARED, shared(), stage=Stage.LOGS)
         yield parts.Unit(SOCKET, stage=Stage.LOGS)
         yield parts.Unit(SERVICE, stage=Stage.LOGS)
         yield Wanted(world.app, world.drains)
@@ -88,7 +86,7 @@ class DrainsProvider:
         return parts.converge(want, have, differs) if want else ()
 
     def cause(self, world: World, want: Any, have: Any, differs: frozenset[str]) -> str:
-        if isinstance(want, Wanted) and differs == {"loaded"}:
+        if isinstance(want, Wanted) and differs and differs <= {"loaded", "log_loaded"}:
             return "what runs has other settings than the files"
         return plain_cause(want, have, differs)
 
@@ -116,11 +114,15 @@ def _take(want: Wanted, have: DrainsSeen | None, differs: frozenset[str]) -> Ite
     if have is None or "rules" in differs:
         path = RULES.format(want.key)
         yield Step(Stage.LOGS, f"write {path}", Put(path, want.rules()))
-    if "code" in differs:
+    if "units" in differs:
+        # one call for both: systemd starts no socket whose service runs
+        both = (SOCKET, SERVICE)
+        yield parts.systemctl("restart", *both, stage=Stage.LOGS, say=f"restart {' and '.join(both)}")
+    elif "code" in differs:
         yield parts.systemctl("restart", SERVICE, stage=Stage.LOGS, say=f"restart {SERVICE}")
-    elif differs - {"left"}:
+    elif differs & {"settings", "drains", "loaded"}:
         yield _reload(Stage.LOGS)
-    if differs & {"rules", "loaded"}:
+    if differs & {"rules", "log_loaded"}:
         yield Step(Stage.LOGS, f"check {LOG_CONF}", Sh(("rsyslogd", "-N1", "-f", LOG_CONF)))
         yield _restart(Stage.LOGS)
 
