@@ -11,7 +11,7 @@ import threading
 import time
 
 from drain_queue import Queue
-from drain_wire import Refused, wire
+from drain_wire import Refused, Unfit, Unusable, wire
 
 SPOOL = "/var/lib/deployer/spool/drains"
 STATES = "/run/deployer/drains"
@@ -40,6 +40,7 @@ class Drain:
         self.wire = wire(settings["url"], self.token, settings["ca"])
         self.queue, self.more = Queue(os.path.join(SPOOL, self.name)), threading.Condition()
         self.thread, self.ending = threading.Thread(target=self.run, daemon=True), False
+        self.newer = None
         self.state = {"state": "up", "error": "", "since": now(), "sent": 0, "lost": 0}
         self.shown, self.shown_at, self.active, self.said = "", 0, 0, {}
         self.lost, self.untold, self.lost_since = 0, 0, now()
@@ -49,6 +50,12 @@ class Drain:
             self.queue.put(line)
             self.more.notify()
 
+    def change(self, settings):
+        """Send with these from the next batch on."""
+        with self.more:
+            self.newer = settings
+            self.more.notify()
+
     def end(self):
         with self.more:
             self.ending = True
@@ -56,7 +63,9 @@ class Drain:
 
     def run(self):
         failures, batch = 0, None
+        self.doubt()
         while not (self.ending and (failures or self.queue.is_left or not len(self.queue))):
+            self.renew()
             batch = self.next(again=len(batch or ()) if failures else 0)
             if batch is None:
                 continue
@@ -69,6 +78,24 @@ class Drain:
                 self.wait(PAUSES[min(failures, len(PAUSES)) - 1])
         self.wire.rest()
         self.show()
+
+    def renew(self):
+        """Between two batches: so nobody sends over the old connection beside the new one."""
+        with self.more:
+            settings, self.newer = self.newer, None
+        if settings:
+            self.wire.rest()
+            self.wire = wire(settings["url"], self.token, settings["ca"])
+            self.doubt()
+
+    def doubt(self):
+        """What is wrong with settings is told before there is a line to send."""
+        if isinstance(self.wire, Unusable):
+            self.is_unfit(self.wire.flaw)
+
+    def is_unfit(self, flaw):
+        self.mistrust("bad certificate")
+        self.is_now("down", flaw)
 
     def next(self, again=0):
         """What goes next; None when there was nothing for a while. What is tried `again` is the same, so that it
@@ -87,7 +114,7 @@ class Drain:
     def wait(self, seconds):
         until = time.monotonic() + seconds
         with self.more:
-            while not self.ending and time.monotonic() < until:
+            while not (self.ending or self.newer) and time.monotonic() < until:
                 self.more.wait(until - time.monotonic())
 
     def trouble_with(self, batch):
@@ -99,8 +126,11 @@ class Drain:
             self.drop(len(batch))
             self.is_now("refusing", str(refused))
             return False
+        except Unfit as error:
+            self.is_unfit(str(error))
+            return True
         except ssl.SSLCertVerificationError as error:
-            self.mistrust(error)
+            self.mistrust(UNTRUSTED.get(error.verify_code, "bad certificate"))
             self.is_now("down", "certificate: %s" % error.verify_message)
             return True
         except (OSError, http.client.HTTPException) as error:
@@ -138,9 +168,8 @@ class Drain:
             self.say(172, "%s drain=%s" % (text, self.token))
             self.lost = 0
 
-    def mistrust(self, error):
+    def mistrust(self, words):
         if self.is_due("L14", L14_EVERY):
-            words = UNTRUSTED.get(error.verify_code, "bad certificate")
             self.say(188, 'Error L14 (certificate validation): error="%s" uri="%s"' % (words, self.plain))
 
     def is_due(self, what, every):
@@ -165,6 +194,9 @@ class Drain:
             self.show()
 
     def show(self):
+        """Of a drain that was removed nothing may come back."""
+        if self.queue.is_left:
+            return
         text = json.dumps({**self.state, "waiting": len(self.queue)})
         if text != self.shown:
             write(os.path.join(STATES, self.name + ".json"), text)

@@ -13,8 +13,7 @@ import json
 import os
 import signal
 import socket
-import ssl
-import sys
+import threading
 import time
 
 from drain_one import STATES, Drain, write
@@ -33,9 +32,10 @@ class House:
 
     def __init__(self):
         self.drains, self.known, self.by_app = {}, {}, {}
+        self.closing = None
 
     def read(self):
-        """Take the settings in: what is new begins, what is gone has some seconds to end."""
+        """Take the settings in: what is new begins, what is gone has some seconds to end, while lines come on."""
         wanted, loaded = {}, ""
         for path in sorted(glob.glob(SETTINGS)):
             with open(path, "rb") as f:
@@ -44,18 +44,27 @@ class House:
             app = os.path.basename(path)[: -len(".json")]
             for settings in json.loads(content)["drains"]:
                 wanted[app, settings["token"]] = settings
-        same = {key for key in wanted if self.known.get(key) == wanted[key]}
-        ended = [drain for key, drain in self.drains.items() if key not in same]
-        finish(ended)
-        for drain in ended:
-            with drain.more:
-                drain.queue.leave(keeps=(drain.app, drain.token) in wanted)
-        begin = {key: begun(key[0], wanted[key]) for key in sorted(wanted.keys() - same)}
-        self.drains = {**{key: self.drains[key] for key in same}, **{k: d for k, d in begin.items() if d}}
+        self.closed()
+        gone = [drain for key, drain in self.drains.items() if key not in wanted]
+        for key in self.drains.keys() & wanted.keys():
+            if self.known[key] != wanted[key]:
+                self.drains[key].change(wanted[key])
+        self.drains = {key: self.drains.get(key) or begun(key[0], wanted[key]) for key in sorted(wanted)}
         self.known, self.by_app = wanted, {}
         for app, token in sorted(self.drains):
             self.by_app.setdefault(app.encode(), []).append(self.drains[app, token])
+        self.closing = threading.Thread(target=self.close, args=(gone, loaded), daemon=True)
+        self.closing.start()
+
+    def close(self, gone, loaded):
+        """Apart, since rsyslogd would drop lines if nobody took them for so long."""
+        finish(gone, keeps=False)
         write(LOADED, loaded)
+
+    def closed(self):
+        """Who comes back finds its queue with nobody. Reloads wait for LOADED, so there is seldom a wait here."""
+        if self.closing:
+            self.closing.join()
 
     def hand_out(self, line):
         app, _, rest = line.partition(b" ")
@@ -63,29 +72,25 @@ class House:
             drain.take_in(rest)
 
     def end(self):
-        finish(self.drains.values())
-        for drain in self.drains.values():
-            with drain.more:
-                drain.queue.leave(keeps=True)
+        self.closed()
+        finish(self.drains.values(), keeps=True)
 
 
 def begun(app, settings):
-    """None for one that cannot even be tried: the others go on."""
-    try:
-        drain = Drain(app, settings)
-    except (ssl.SSLError, ValueError) as error:
-        print("the drain %s of %s: %s" % (settings["token"], app, error), file=sys.stderr)
-        return None
+    drain = Drain(app, settings)
     drain.thread.start()
     return drain
 
 
-def finish(drains):
+def finish(drains, keeps):
     until = time.monotonic() + GRACE
     for drain in drains:
         drain.end()
     for drain in drains:
         drain.thread.join(max(0, until - time.monotonic()))
+    for drain in drains:
+        with drain.more:
+            drain.queue.leave(keeps)
 
 
 def main():

@@ -24,6 +24,10 @@ class Refused(Exception):
     """The receiver does not want these lines and never will."""
 
 
+class Unfit(Exception):
+    """Nobody can send with these settings."""
+
+
 def frame(line, token, fields):
     """One message, its length before it; `token` stands where a host name would, `fields` before the text."""
     parts = line.split(b" ", 3)
@@ -203,5 +207,24 @@ class Http:
             self.link = None
 
 
+class Unusable:
+    """Stands where settings are damaged: the lines wait for others. `flaw` says what is wrong."""
+
+    lines, size, idle = 1, 1, 240
+
+    def __init__(self, flaw):
+        self.flaw = flaw
+
+    def send(self, lines):
+        raise Unfit(self.flaw)
+
+    def rest(self):
+        """There is no connection."""
+
+
 def wire(url, token, ca):
-    return (Http if urlsplit(url).scheme in ("http", "https") else Syslog)(url, token, ca)
+    """Never raises, so that damaged settings of one drain stop no other."""
+    try:
+        return (Http if urlsplit(url).scheme in ("http", "https") else Syslog)(url, token, ca)
+    except (ssl.SSLError, ValueError) as error:
+        return Unusable("%s cannot be used: %s" % ("drain_ca" if ca else "the URL", error))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cryptography.x509 import load_pem_x509_certificates
-
 from deployer.drains import HINT, objection
 from deployer.fleet import Fleet
 from deployer.problems import InputError, Problem
@@ -50,8 +48,18 @@ def _ca(path: str | None, folder: Path) -> tuple[str, tuple[tuple[str, str], ...
         return "", ((f"{file} cannot be read: {why}", "Write the certificates there, as PEM text."),)
     if _PEM not in content:
         return "", ((f"{file} holds no certificate", f"It needs a part that begins with {_PEM}"),)
-    try:
-        load_pem_x509_certificates(content.encode())
-    except ValueError:
-        return "", ((f"{file} holds a certificate that is damaged", "Write it again, as PEM text."),)
+    if not _is_whole(content):
+        return "", (
+            (f"{file} holds a certificate that is damaged or cut off", "Write it again, as PEM text."),
+        )
     return content, ()
+
+
+def _is_whole(content: str) -> bool:
+    """The parser passes over a last part that has no end, and OpenSSL on the hosts does not."""
+    from cryptography.x509 import load_pem_x509_certificates
+
+    try:
+        return len(load_pem_x509_certificates(content.encode())) == content.count(_PEM)
+    except ValueError:
+        return False

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib
+import json
 import socket
+import ssl
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from certs import pair
+from fleets import fleet, spec
 
 from deployer.drains import MOST, chosen, named, objection
 from deployer.platform import Platform
 from deployer.problems import InputError
+from deployer.providers.drain import SHARED, UNITS
+from deployer.source import drains as given
 
 PROVIDERS = Path(__file__).parents[2] / "deployer" / "providers"
 STAMP = b"2026-01-02T03:04:05.000006+00:00"
@@ -73,7 +81,7 @@ def test_there_are_five_at_most() -> None:
 @pytest.fixture
 def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The parts of drain-send under the names that they import each other by."""
-    names = [f"drain_{part}" for part in ("one", "queue", "relp", "wire")]
+    names = [f"drain_{part}" for part in ("one", "queue", "relp", "send", "wire")]
     for name in names:
         (tmp_path / f"{name}.py").write_text((PROVIDERS / f"{name.replace('_', 's.')}.py").read_text())
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -263,7 +271,7 @@ def posts() -> Iterator[tuple[int, list[tuple[str, dict[str, str], bytes]], list
         def log_message(self, *_: Any) -> None:
             """Tests are quiet."""
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server.server_port, got, statuses
     server.shutdown()
@@ -386,3 +394,127 @@ def test_a_drain_that_was_taken_away_ends_with_lines_left(one: ModuleType, posts
     found.thread.start()
     found.thread.join(5)
     assert (found.thread.is_alive(), got) == (False, [])
+
+
+CUT = "-----BEGIN CERTIFICATE-----\nMIIB"
+
+
+@pytest.mark.parametrize("before", ["", pair("a.example").chain], ids=["alone", "behind a whole one"])
+def test_a_certificate_that_is_cut_off_is_not_taken(tmp_path: Path, before: str) -> None:
+    (tmp_path / "ca.pem").write_text(before + CUT)
+    wanted = spec(drains=["https://logs.example.com/"], drain_ca="ca.pem").fleet
+    _, ca, problems = given.read(wanted, tmp_path, lambda at: at)
+    assert (ca, [p.where for p in problems]) == ("", ["/drain_ca"])
+    assert "damaged or cut off" in problems[0].summary
+    (tmp_path / "ca.pem").write_text(pair("a.example").chain)
+    assert given.read(wanted, tmp_path, lambda at: at)[1:] == (pair("a.example").chain, ())
+
+
+@pytest.mark.parametrize("path", [SHARED, *sorted(UNITS)])
+def test_what_runs_of_other_files_is_started_again_by_one_apply(path: str) -> None:
+    wanted, seen = spec(drains=["https://logs.example.com/"]), fleet()
+    seen.apply(wanted)
+    machine = seen.machines["one"]
+    machine.write(path, machine.text(path).replace("20518", "20515") + "# older\n")
+    for daemon in ("deployer.drains.service", "deployer.log.service"):
+        machine.start(daemon)
+    assert not seen.plan(wanted).empty
+    seen.apply(wanted)
+    assert seen.plan(wanted).empty
+
+
+@pytest.fixture
+def send(
+    module: Callable[[str], ModuleType], one: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> ModuleType:
+    found = module("drain_send")
+    monkeypatch.setattr(found, "SETTINGS", str(tmp_path / "*.json"))
+    monkeypatch.setattr(found, "LOADED", str(tmp_path / "loaded"))
+    (tmp_path / "states").mkdir()
+    monkeypatch.setattr(one, "STATES", str(tmp_path / "states"))
+    return found
+
+
+def settle(place: Path, *drains: tuple[str, str, str]) -> None:
+    """The settings file of an app: token, URL and certificates of each drain."""
+    rows = [{"token": token, "url": url, "plain": url, "ca": ca} for token, url, ca in drains]
+    (place / "hello.json").write_text(json.dumps({"drains": rows}))
+
+
+def test_a_broken_certificate_stops_one_drain_until_it_is_mended(
+    send: ModuleType, posts: Any, tmp_path: Path
+) -> None:
+    port, got, _ = posts
+    bad, good = f"https://127.0.0.1:{port}/", f"http://127.0.0.1:{port}/"
+    settle(tmp_path, ("d.1", bad, CUT), ("d.2", good, ""))
+    house = send.House()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(tmp_path / "log"))
+        log.settimeout(10)
+        house.read()
+        assert 'Error L14 (certificate validation): error="bad certificate"' in log.recv(4096).decode()
+    assert until((tmp_path / "loaded").exists)
+    house.hand_out(b"hello " + lines(1, 1)[0])
+    assert until(lambda: [h["Logplex-Drain-Token"] for _, h, _ in got] == ["d.2"])
+    broken = house.drains["hello", "d.1"]
+    assert (broken.state["state"], len(broken.queue)) == ("down", 1)
+    assert broken.state["error"].startswith("drain_ca cannot be used")
+    settle(tmp_path, ("d.1", good, ""), ("d.2", good, ""))
+    house.read()
+    assert until(lambda: sorted(h["Logplex-Drain-Token"] for _, h, _ in got) == ["d.1", "d.2"])
+    assert house.drains["hello", "d.1"] is broken, "two would send its lines side by side"
+    house.end()
+
+
+def test_lines_come_on_while_a_drain_ends(
+    send: ModuleType, posts: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, got, _ = posts
+    monkeypatch.setattr(send, "GRACE", 2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        stuck = ("d.1", f"http://127.0.0.1:{silent.getsockname()[1]}/", "")
+        other = ("d.2", f"http://127.0.0.1:{port}/", "")
+        settle(tmp_path, stuck, other)
+        house = send.House()
+        house.read()
+        assert until((tmp_path / "loaded").exists)
+        (tmp_path / "loaded").unlink()
+        house.hand_out(b"hello " + lines(1, 1)[0])
+        link, _ = silent.accept()
+        gone = house.drains["hello", "d.1"]
+        settle(tmp_path, other)
+        began = time.monotonic()
+        house.read()
+        house.hand_out(b"hello " + lines(2, 2)[0])
+        assert until(lambda: b"line 2" in b"".join(body for _, _, body in got))
+        assert time.monotonic() - began < 1
+        assert not (tmp_path / "loaded").exists(), "a reload is done when the drain has ended"
+        assert until((tmp_path / "loaded").exists)
+        assert gone.queue.is_left
+        shown = tmp_path / "states" / "hello.d.1.json"
+        shown.unlink(missing_ok=True)
+        link.close()
+        gone.thread.join(5)
+        assert not (gone.thread.is_alive() or shown.exists())
+        house.end()
+
+
+def test_the_strictness_of_newer_pythons_is_not_asked_for(
+    module: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = ssl.create_default_context
+
+    def strict() -> ssl.SSLContext:
+        made = make()
+        made.verify_flags |= ssl.VERIFY_X509_STRICT
+        return made
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+    assert not module("drain_wire").context("https://a/", "").verify_flags & ssl.VERIFY_X509_STRICT
+
+
+def test_times_are_told_without_names_that_older_pythons_lack(
+    one: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(datetime, "UTC")
+    assert one.now("microseconds").endswith("+00:00")
