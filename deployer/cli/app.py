@@ -45,6 +45,7 @@ app = typer.Typer(
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(releases.app, name="releases")
+platform.domains_app.callback()(domains.listed)
 platform.domains_app.command("list")(domains.list_domains)
 app.add_typer(platform.domains_app, name="domains", help="The names under which the app answers.")
 app.add_typer(certs.app, name="certs", help="The certificates that the app is served with.")

@@ -4,7 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+import typer
+
 from deployer.cli import options as o
+
+
+def listed(
+    context: typer.Context,
+    folder: o.Folder = o.HERE,
+    environment: o.Environment = None,
+    as_json: o.Json = False,
+    without: o.Without = None,
+) -> None:
+    """Say under which names the app answers, as `list` does.
+
+    Example: deploy domains
+    """
+    if not context.invoked_subcommand:
+        list_domains(folder, environment, as_json, without)
 
 
 def list_domains(

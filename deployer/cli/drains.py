@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from deployer.platform import Platform
     from deployer.spec import Spec
 
-drains_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+drains_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 DRAINS = frozenset({"platform", "rsyslog", "drains"})
 """Providers that a change of the drains is about; the log of an older deployer knows of none."""
 Url = Annotated[
@@ -28,6 +28,22 @@ Url = Annotated[
 Which = Annotated[
     str, typer.Argument(metavar="URL|TOKEN", help="Which drain; - reads its URL from standard input.")
 ]
+
+
+@drains_app.callback()
+def listed(
+    context: typer.Context,
+    folder: o.Folder = o.HERE,
+    environment: o.Environment = None,
+    as_json: o.Json = False,
+    without: o.Without = None,
+) -> None:
+    """Say where log lines go besides the logplex, as `list` does.
+
+    Example: deploy drains
+    """
+    if not context.invoked_subcommand:
+        list_drains(folder, environment, as_json, without)
 
 
 @drains_app.command("list")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from deployer.sight import Sight
     from deployer.spec import Spec
 
-domains_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+domains_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 MESH = frozenset({"platform", "router", "certificates", "nginx"})
 """Providers that a change of what routers serve is about."""
 _NAME = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
