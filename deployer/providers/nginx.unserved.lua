@@ -9,10 +9,11 @@ local PATIENCE, PAUSE = 75, 0.5
 local ROUNDS = 4
 local STATUS = { H25 = 502 }
 
--- What refused tries mean, by what the dynos' hosts say: crashed, booting, or up and refusing.
+-- What refused tries mean, by what the dynos' hosts say: crashed, booting, or up and refusing. One that is stopped is
+-- about to start again, or else nobody knows when it will.
 local function explained(app, code)
 	local now = states(app)
-	if now.starting > 0 and now.up == 0 then
+	if now.starting + now.stopped > 0 and now.up == 0 then
 		return "H20"
 	elseif now.up + now.unknown + now.starting == 0 then
 		return "H10"

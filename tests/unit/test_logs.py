@@ -300,7 +300,7 @@ def lost(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = script("lost")
     module.told = []  # type: ignore[attr-defined]
     seconds = iter(range(100))
-    monkeypatch.setattr(module, "tell", module.told.append)
+    monkeypatch.setattr(module, "tell", lambda _, text: module.told.append(text))
     monkeypatch.setattr(module, "now", lambda: f"2026-11-26T10:00:{next(seconds):02d}+00:00")
     return module
 
