@@ -88,6 +88,16 @@ def test_who_ignores_the_end_of_its_client_is_told_of(shop: Shop) -> None:
     assert name[1] in units, "it goes on"
 
 
+def shown(terminal: int, what: bytes) -> bytes:
+    """All that a terminal shows until it shows this."""
+    said, deadline = b"", time.monotonic() + 30
+    while what not in said:
+        assert time.monotonic() < deadline, said
+        if select.select([terminal], [], [], 1)[0]:
+            said += os.read(terminal, 4096)
+    return said
+
+
 def test_a_terminal_is_one_in_the_dyno(shop: Shop) -> None:
     ours, theirs = pty.openpty()
     client = subprocess.Popen(
@@ -98,13 +108,9 @@ def test_a_terminal_is_one_in_the_dyno(shop: Shop) -> None:
         start_new_session=True,
     )
     os.close(theirs)
-    said = b""
+    shown(ours, b"$ ")
     os.write(ours, b"tty; echo is-$((6*7))\n")
-    deadline = time.monotonic() + 30
-    while b"is-42" not in said:
-        assert time.monotonic() < deadline, said
-        if select.select([ours], [], [], 1)[0]:
-            said += os.read(ours, 4096)
+    said = shown(ours, b"is-42")
     os.write(ours, b"exit 5\n")
     assert client.wait(30) == 5, said
     assert b"/dev/pts/" in said
