@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from deployer.cli import options as o
-from deployer.cli.platform import MESH, put, settings_of
+from deployer.cli.platform import MESH, looked, put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from deployer.platform import Edit, Platform
     from deployer.sight import Sight
     from deployer.spec import Spec
 
@@ -67,13 +68,15 @@ def add(
     from deployer.problems import InputError
     from deployer.source.certificates import pair
 
-    spec, settings = settings_of(folder, environment, without)
     own = pair(chain, key)
-    now = certificates.clock(decision.now())
-    if problems := tuple(certificates.objections(own, claims.of(spec.fleet, settings).domains, now)):
-        raise InputError(problems)
-    called = _checked(name or certificates.named(own.chain))
-    put(folder, environment, as_json, without, lock_wait, with_certificate(called, own), MESH)
+
+    def choose(spec: Spec, _: Sight, settings: Platform) -> Edit:
+        now = certificates.clock(decision.now())
+        if problems := tuple(certificates.objections(own, claims.of(spec.fleet, settings).domains, now)):
+            raise InputError(problems)
+        return with_certificate(_checked(name or certificates.named(own.chain)), own)
+
+    put(folder, environment, as_json, without, lock_wait, choose, MESH)
 
 
 @app.command()
@@ -92,12 +95,14 @@ def remove(
     from deployer.platform import with_certificate
     from deployer.problems import InputError, Problem
 
-    _, settings = settings_of(folder, environment, without)
-    if name not in settings.certificates:
-        known = ", ".join(sorted(settings.certificates)) or "none"
-        hint = f"added were {known}; those of fleet.json are taken out there, then deploy apply"
-        raise InputError(Problem(f"no certificate {name!r} was added by a command", hint=hint))
-    put(folder, environment, as_json, without, lock_wait, with_certificate(name, None), MESH)
+    def choose(_spec: Spec, _sight: Sight, settings: Platform) -> Edit:
+        if name not in settings.certificates:
+            known = ", ".join(sorted(settings.certificates)) or "none"
+            hint = f"added were {known}; those of fleet.json are taken out there, then deploy apply"
+            raise InputError(Problem(f"no certificate {name!r} was added by a command", hint=hint))
+        return with_certificate(name, None)
+
+    put(folder, environment, as_json, without, lock_wait, choose, MESH)
 
 
 def _checked(name: str) -> str:
@@ -111,18 +116,15 @@ def _checked(name: str) -> str:
 
 def _found(folder: Path, environment: str | None, without: list[str] | None) -> list[dict[str, Any]]:
     from deployer import source
-    from deployer.sight import look
 
     spec = source.with_certificates(o.known(folder, environment))
-    sight = look(spec, tuple(without or ()))
-    return [*_own(spec, sight), *_automatic(spec, sight)]
+    sight, settings = looked(spec, without)
+    return [*_own(spec, settings), *_automatic(spec, sight)]
 
 
-def _own(spec: Spec, sight: Sight) -> Iterator[dict[str, Any]]:
+def _own(spec: Spec, settings: Platform) -> Iterator[dict[str, Any]]:
     from deployer import certificates
-    from deployer.releases import seen_platform
 
-    settings = seen_platform(spec.fleet.app, sight.facts.values())
     for name, pair in certificates.own(spec, settings).items():
         origin = "command" if settings.certificates.get(name) == pair else "fleet.json"
         yield _row(name, pair.chain, origin)

@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from deployer.cli import options as o
+from deployer.cli.platform import looked
 
 
 def listed(
@@ -35,13 +36,10 @@ def list_domains(
     Example: deploy domains list
     """
     from deployer import status
-    from deployer.releases import seen_platform
-    from deployer.sight import look
     from deployer.views import json, text
 
     spec = o.known(folder, environment)
-    sight = look(spec, tuple(without or ()))
-    settings = seen_platform(spec.fleet.app, sight.facts.values())
+    sight, settings = looked(spec, without)
     found = status.domains(spec.fleet, settings.domains, sight.facts)
     if as_json:
         text.show(json.document(found))

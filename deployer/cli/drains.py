@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deployer.cli import options as o
-from deployer.cli.platform import put
+from deployer.cli.platform import looked, put
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
     from deployer.drains import Drain
-    from deployer.facts import Facts
-    from deployer.platform import Platform
+    from deployer.platform import Edit, Platform
+    from deployer.sight import Sight
     from deployer.spec import Spec
 
 drains_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
@@ -57,11 +54,13 @@ def list_drains(
 
     Example: deploy drains list
     """
+    from deployer import source
     from deployer.status import drain
     from deployer.views import json, text
 
-    found, facts, spec, _ = _seen(folder, environment, without)
-    rows = [drain(spec.fleet.app, d, facts) for d in found]
+    spec = source.with_drains(o.known(folder, environment))
+    sight, settings = looked(spec, without)
+    rows = [drain(spec.fleet.app, d, sight.facts) for d in _there(spec, sight, settings)]
     if as_json:
         text.show(json.document(rows))
     elif not rows:
@@ -92,7 +91,8 @@ def add_drain(
     chosen = _given(url)
     if wrong := objection(chosen):
         raise InputError(Problem(wrong, hint=HINT))
-    put(folder, environment, as_json, without, lock_wait, with_drains(add=[chosen]), DRAINS)
+    edit = with_drains(add=[chosen])
+    put(folder, environment, as_json, without, lock_wait, lambda *_: edit, DRAINS)
 
 
 @drains_app.command("remove")
@@ -112,33 +112,31 @@ def remove_drain(
     from deployer.platform import with_drains
     from deployer.problems import InputError, Problem
 
-    found, _, _, settings = _seen(folder, environment, without)
-    drain = named(found, _given(which))
-    if drain is None:
-        raise InputError(Problem("there is no such drain", hint="deploy drains list"))
-    if drain.url not in settings.drains:
-        hint = "take it out of `drains` in fleet.json, then deploy apply"
-        raise InputError(Problem(f"{drain.plain} was not added by a command", hint=hint))
-    put(folder, environment, as_json, without, lock_wait, with_drains(remove=[drain.url]), DRAINS)
+    word = _given(which)
+
+    def choose(spec: Spec, sight: Sight, settings: Platform) -> Edit:
+        drain = named(_there(spec, sight, settings), word)
+        if drain is None:
+            raise InputError(Problem("there is no such drain", hint="deploy drains list"))
+        if drain.url not in settings.drains:
+            hint = "take it out of `drains` in fleet.json, then deploy apply"
+            raise InputError(Problem(f"{drain.plain} was not added by a command", hint=hint))
+        return with_drains(remove=[drain.url])
+
+    put(folder, environment, as_json, without, lock_wait, choose, DRAINS)
 
 
 def _given(word: str) -> str:
     return sys.stdin.readline().strip() if word == "-" else word
 
 
-def _seen(
-    folder: Path, environment: str | None, without: list[str] | None
-) -> tuple[tuple[Drain, ...], Mapping[str, Facts], Spec, Platform]:
+def _there(spec: Spec, sight: Sight, settings: Platform) -> tuple[Drain, ...]:
     """The drains that there are, by token; the app must have been released, or nothing has a token."""
-    from deployer import drains, source
+    from deployer import drains
     from deployer.problems import InputError, Problem
-    from deployer.releases import seen_keys, seen_platform
-    from deployer.sight import look
+    from deployer.releases import seen_keys
 
-    spec = source.with_drains(o.known(folder, environment))
-    sight = look(spec, tuple(without or ()))
     keys = seen_keys(spec.fleet.app, sight.facts.values())
     if keys is None:
         raise InputError(Problem(f"{spec.fleet.app} is not there yet", hint="release it first: deploy apply"))
-    settings = seen_platform(spec.fleet.app, sight.facts.values())
-    return drains.chosen(spec.drains, settings, keys.seal), sight.facts, spec, settings
+    return drains.chosen(spec.drains, settings, keys.seal)

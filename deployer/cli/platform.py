@@ -12,7 +12,7 @@ import typer
 from deployer.cli import options as o
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from deployer.platform import Edit, Platform
@@ -44,9 +44,10 @@ def maintenance(
     if state not in ("", "on", "off"):
         raise InputError(Problem(f"maintenance is on or off, not {state!r}", hint="deploy maintenance on"))
     if not state:
-        _, settings = settings_of(folder, environment, without)
+        _, settings = looked(o.known(folder, environment), without)
         return _say(as_json, {"maintenance": settings.maintenance}, _on_or_off(settings.maintenance))
-    put(folder, environment, as_json, without, lock_wait, with_maintenance(state == "on"), MESH)
+    edit = with_maintenance(state == "on")
+    put(folder, environment, as_json, without, lock_wait, lambda *_: edit, MESH)
     return None
 
 
@@ -65,7 +66,8 @@ def add_domains(
     """
     from deployer.platform import with_domains
 
-    put(folder, environment, as_json, without, lock_wait, with_domains(add=_checked(names)), MESH)
+    edit = with_domains(add=_checked(names))
+    put(folder, environment, as_json, without, lock_wait, lambda *_: edit, MESH)
 
 
 @domains_app.command("remove")
@@ -85,14 +87,16 @@ def remove_domains(
     from deployer.problems import InputError, Problem
 
     chosen = _checked(names)
-    spec, settings = settings_of(folder, environment, without)
-    if unknown := sorted({*chosen} - {*settings.domains}):
-        declared = sorted({*unknown} & {*spec.fleet.domains})
-        hint = (
-            "take it out of `domains` in fleet.json, then deploy apply" if declared else "deploy domains list"
-        )
-        raise InputError(Problem(f"{', '.join(unknown)} was not added by a command", hint=hint))
-    put(folder, environment, as_json, without, lock_wait, with_domains(remove=chosen), MESH)
+
+    def choose(spec: Spec, _: Sight, settings: Platform) -> Edit:
+        if unknown := sorted({*chosen} - {*settings.domains}):
+            is_declared = bool({*unknown} & {*spec.fleet.domains})
+            hint = "take it out of `domains` in fleet.json, then deploy apply"
+            hint = hint if is_declared else "deploy domains list"
+            raise InputError(Problem(f"{', '.join(unknown)} was not added by a command", hint=hint))
+        return with_domains(remove=chosen)
+
+    put(folder, environment, as_json, without, lock_wait, choose, MESH)
 
 
 def put(
@@ -101,13 +105,15 @@ def put(
     as_json: bool,
     without: list[str] | None,
     lock_wait: int,
-    edit: Edit,
+    choose: Callable[[Spec, Sight, Platform], Edit],
     providers: frozenset[str],
 ) -> None:
-    """Show what an edit changes, make it so, and look again."""
+    """Show what an edit changes, make it so, and look again.
+
+    `choose` makes the edit of what is there; it raises InputError for one that cannot be made.
+    """
     from deployer import engine, source
     from deployer.settling import settled
-    from deployer.sight import look
     from deployer.views import json, text
 
     began = time.monotonic()
@@ -116,7 +122,8 @@ def put(
         spec = source.with_drains(spec)
     if "certificates" in providers:
         spec = source.with_certificates(spec)
-    sight: Sight = look(spec, tuple(without or ()))
+    sight, settings = looked(spec, without)
+    edit = choose(spec, sight, settings)
     todo = settled(spec, sight, edit, providers)
 
     def show(document: dict[str, Any]) -> None:
@@ -130,14 +137,13 @@ def put(
         show(left.plan.as_dict())
 
 
-def settings_of(folder: Path, environment: str | None, without: list[str] | None) -> tuple[Spec, Platform]:
-    """What commands have put on the platform until now."""
+def looked(spec: Spec, without: list[str] | None) -> tuple[Sight, Platform]:
+    """One look, and what commands have put on the platform until now."""
     from deployer.releases import seen_platform
     from deployer.sight import look
 
-    spec = o.known(folder, environment)
     sight = look(spec, tuple(without or ()))
-    return spec, seen_platform(spec.fleet.app, sight.facts.values())
+    return sight, seen_platform(spec.fleet.app, sight.facts.values())
 
 
 def _checked(names: Iterable[str]) -> list[str]:
