@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING
 
 from deployer.platform import Certificate, Platform
@@ -36,6 +37,7 @@ class Described:
         return name in self.names or (wide in self.names and not name.startswith("*"))
 
 
+@cache
 def described(chain: str) -> Described | None:
     """The first certificate of a text; None for a text that holds none."""
     try:

@@ -61,7 +61,7 @@ def destroy(spec: Spec, sight: Sight, order: Order) -> Decided:
 
 
 def change(spec: Spec, sight: Sight, order: Order, decided: Callable[[Sight], Decided]) -> Decided:
-    """The same for a part of the world that a command is about (`decision.settled`)."""
+    """The same for a part of the world that a command is about (`settling.settled`)."""
     return _apply(spec, sight, replace(order, proof=False), decided)
 
 

@@ -31,7 +31,7 @@ def attach(hosts: Iterable[Host], keys_file: str | None, app: str, size: Size, w
     ask = (ATTACH, app, str(size.memory), str(size.pids))
     argv = (*ask, *(("tty",) if is_tty else ()), "--", *words)
     problems = []
-    for host in random.sample(list(hosts), len(list(hosts))):
+    for host in sorted(hosts, key=lambda _: random.random()):
         try:
             with connection(host, keys_file) as link:
                 if not (status := _run(link, host, ask, in_stream=False, hide=True)):
