@@ -66,18 +66,13 @@ def build_world(spec: Spec, sight: Sight) -> World:
         raise InputError(problems)
     spec, slug, build = _slug(spec, facts)
     release = _release(spec, slug, releases.digests(config, keys.seal), records)
-    world = World(
-        app=app,
-        hosts=sight.hosts,
-        facts=facts,
-        stack=spec.stack,
+    world = replace(
+        bare(spec, sight),
         release=release,
         records=releases.kept(records, release, spec.to),
         seats=placement.seats(spec.app, spec.fleet, sight.hosts, facts, release),
         base=placement.base(app, facts),
-        network=spec.fleet.dyno_network,
         claims=claim,
-        allow=spec.fleet.allow,
         platform=settings,
         drains=drains.chosen(spec.drains, settings, keys.seal, spec.drain_ca),
         keys=keys.text(),
@@ -88,8 +83,6 @@ def build_world(spec: Spec, sight: Sight) -> World:
         tasks=_tasks(spec, release, records),
         health=spec.fleet.health,
         routing=spec.fleet.routing,
-        metrics=spec.fleet.metrics,
-        lost=sight.lost,
         routers=spec.fleet.with_role("router"),
     )
     return rollout.rolled(_told(certificates.secured(world, spec, now()), spec), spec.fleet.rollout)
@@ -230,7 +223,13 @@ def _tasks(spec: Spec, release: Release, records: Mapping[int, Release]) -> tupl
 
 def gone(sight: Sight, spec: Spec) -> World:
     """The world without the app: what destroy leads to."""
-    world = World(
+    limits = spec.fleet.rollout.model_copy(update={"floor": None})
+    return rollout.rolled(bare(spec, sight), limits)
+
+
+def bare(spec: Spec, sight: Sight) -> World:
+    """The hosts as they are seen, and what the fleet says of them, with nothing of the app's own."""
+    return World(
         app=spec.fleet.app,
         hosts=sight.hosts,
         facts=sight.facts,
@@ -244,4 +243,3 @@ def gone(sight: Sight, spec: Spec) -> World:
         metrics=spec.fleet.metrics,
         lost=sight.lost,
     )
-    return rollout.rolled(world, spec.fleet.rollout.model_copy(update={"floor": None}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from deployer import (
     certificates,
@@ -15,7 +16,7 @@ from deployer import (
     releases,
     rollback,
 )
-from deployer.decision import Decided, now
+from deployer.decision import Decided, bare, now
 from deployer.facts import Facts
 from deployer.fleet import Host
 from deployer.model import Text
@@ -49,18 +50,14 @@ def _standing(spec: Spec, sight: Sight, edit: Edit) -> World:
     if problems := obstacles.to_claims(app, claim, hosts, facts):
         raise InputError(problems)
     seats = placement.present(app, facts)
-    world = World(
-        app=app,
+    world = replace(
+        bare(spec, sight),
         hosts=hosts,
-        facts=facts,
-        stack=spec.stack,
         release=release,
         records=releases.kept(records, release),
         seats=seats,
         base=placement.base(app, facts),
-        network=spec.fleet.dyno_network,
         claims=claim,
-        allow=spec.fleet.allow,
         platform=settings,
         drains=drains.chosen(spec.drains, settings, keys.seal, spec.drain_ca),
         keys=keys.text(),
@@ -70,7 +67,6 @@ def _standing(spec: Spec, sight: Sight, edit: Edit) -> World:
         health=spec.fleet.health,
         standing=frozenset(seat.key for seat in seats),
         rollout=Rollout(routes=_routes(app, routers)),
-        lost=sight.lost,
     )
     return certificates.secured(world, spec, now())
 

@@ -178,11 +178,9 @@ def last_words(app: str, domain: str, facts: Facts) -> str:
 
 def _agent(world: World, host: Host, domains: tuple[str, ...]) -> Iterator[Any]:
     """What gets and renews certificates, and what it must have got."""
-    reload, said = (Sh(("systemctl", "daemon-reload")),), "let systemd read its units again"
     yield parts.Package(CLIENT)
     for kind in ("service", "timer"):
-        text = Text(render(f"certificates.{kind}.j2"))
-        yield parts.File(UNIT.format(kind), text, after=reload, say_after=said)
+        yield parts.unit_file(UNIT.format(kind), render(f"certificates.{kind}.j2"))
     yield parts.File(SETTINGS.format(world.app), _settings(world, host, domains), 0o600)
     yield from (_automatic(world, host, domain) for domain in domains)
     yield parts.Unit(TIMER.format(world.app), stage=Stage.RETIRE)

@@ -51,9 +51,7 @@ class DrainsProvider:
             mode = 0o644 if name.endswith(".py") else 0o755
             yield parts.File(f"{BIN}/{name}", Text(packaged(source)), mode)
         for path in UNITS:
-            after = (Sh(("systemctl", "daemon-reload")),)
-            said = "let systemd read its units again"
-            yield parts.File(path, unit(path), stage=Stage.LOGS, after=after, say_after=said)
+            yield parts.unit_file(path, unit(path).content, stage=Stage.LOGS)
         yield parts.File(SHARED, shared(), stage=Stage.LOGS)
         yield parts.Unit(SOCKET, stage=Stage.LOGS)
         yield parts.Unit(SERVICE, stage=Stage.LOGS)

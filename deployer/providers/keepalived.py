@@ -11,7 +11,7 @@ from typing import Any
 from deployer import claims
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
-from deployer.model import Put, Sh, Stage, Step, Text
+from deployer.model import Put, Stage, Step, Text
 from deployer.providers import parts
 from deployer.providers.base import About, given, packaged, plain_cause, render, roles
 from deployer.providers.host import BIN
@@ -60,10 +60,9 @@ class KeepalivedProvider:
         address = world.claims.virtual_address
         if not address or "router" not in host.roles or not world.release:
             return
-        after, said = (Sh(("systemctl", "daemon-reload")),), "let systemd read its units again"
         yield parts.Package("keepalived")
         yield parts.File(CHECK, Text(packaged("keepalived.answers.py")), 0o755)
-        yield parts.File(UNIT, Text(render("keepalived.service.j2")), after=after, say_after=said)
+        yield parts.unit_file(UNIT, render("keepalived.service.j2"))
         others = _others(world.app, world.facts[host.name], address)
         yield Address(address, Text(_config(world, host)), others)
 
@@ -80,7 +79,7 @@ class KeepalivedProvider:
         yield from parts.see_files(facts, (UNIT, CHECK))
         for address in sorted(_there(facts)):
             config, unit = facts.sha(CONF.format(address)), SERVICE.format(address)
-            loaded = facts.texts.get(LOADED.format(address), "").partition(" ")[0] or None
+            loaded = parts.loaded(facts, LOADED.format(address))
             states = facts.active(unit), facts.enabled(unit)
             yield AddressSeen(address, config, loaded, *states, _others(app, facts, address))
 

@@ -99,10 +99,8 @@ class LxcProvider:
 def _network(world: World) -> Iterator[Any]:
     net = ipaddress.ip_network(world.network)
     text = render("lxc.network.service.j2", address=gateway(world.network), prefix=net.prefixlen)
-    reload = (Sh(("systemctl", "daemon-reload")),)
-    said = "let systemd read its units again"
-    yield parts.File(UNIT, Text(render("lxc.dyno.service.j2")), after=reload, say_after=said)
-    restart = (*reload, Sh(("systemctl", "restart", "deployer.network.service")))
+    yield parts.unit_file(UNIT, render("lxc.dyno.service.j2"))
+    restart = (parts.REREAD, Sh(("systemctl", "restart", "deployer.network.service")))
     guard = Guard((NETWORK_UNIT,), (("sh", "-c", _NETWORK_AGAIN, "sh", NETWORK_UNIT),))
     said = "set the dyno network up"
     yield parts.File(NETWORK_UNIT, Text(text), after=restart, say_after=said, guard=guard)

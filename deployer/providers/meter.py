@@ -9,7 +9,7 @@ from typing import Any
 
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
-from deployer.model import Sh, Stage, Step, Text, sha
+from deployer.model import Stage, Step, Text, sha
 from deployer.providers import parts
 from deployer.providers.base import About, given, packaged, plain_cause, render, roles
 from deployer.releases import app_id
@@ -72,7 +72,7 @@ class MeterProvider:
         yield from parts.see_files(facts, (f"{FOLDER}/", UNIT, CHOICE.format(app)))
         unit = "deployer.meter.service"
         if unit in facts.units:
-            loaded = facts.texts.get(LOADED, "").partition(" ")[0] or None
+            loaded = parts.loaded(facts, LOADED)
             yield DaemonSeen(DAEMON, loaded, facts.active(unit), facts.enabled(unit))
 
     def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
@@ -104,8 +104,7 @@ def _unit(world: World, host: Host) -> parts.File:
     text = render(
         "meter.service.j2", folder=FOLDER, unit=UNIT, loaded=LOADED, address=address, port=METER_PORT
     )
-    after = (Sh(("systemctl", "daemon-reload")),)
-    return parts.File(UNIT, Text(text), after=after, say_after="let systemd read its units again")
+    return parts.unit_file(UNIT, text)
 
 
 def listens_at(host: Host, facts: Facts) -> str:

@@ -75,9 +75,7 @@ class NftablesProvider:
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         if not host.roles:
             return
-        after = (Sh(("systemctl", "daemon-reload")),)
-        said = "let systemd read its units again"
-        yield parts.File(UNIT, Text(render("nftables.service.j2")), after=after, say_after=said)
+        yield parts.unit_file(UNIT, render("nftables.service.j2"))
         yield parts.Unit("deployer.wall.service")
         yield _base(world, host)
         if seats := [seat for seat in world.seats_on(host.name) if seat.host_port]:

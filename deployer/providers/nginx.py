@@ -74,8 +74,7 @@ class NginxProvider:
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         if "router" not in host.roles:
             return
-        after, said = (Sh(("systemctl", "daemon-reload")),), "let systemd read its units again"
-        yield parts.File(DROP_IN, Text(packaged("nginx.loaded.conf")), after=after, say_after=said)
+        yield parts.unit_file(DROP_IN, packaged("nginx.loaded.conf"))
         yield from _lua()
         if world.release:
             yield _mesh(world, host)

@@ -86,6 +86,19 @@ class Unit:
 PartSeen = PackageSeen | FileSeen | UnitSeen
 
 
+REREAD = Sh(("systemctl", "daemon-reload"))
+
+
+def unit_file(path: str, text: str, stage: Stage = Stage.PREPARE) -> File:
+    """A unit of systemd's, or a part of one, for which it must read its units again."""
+    return File(path, Text(text), stage=stage, after=(REREAD,), say_after="let systemd read its units again")
+
+
+def loaded(facts: Facts, path: str) -> str | None:
+    """The digest of what a daemon took in last, as it has noted there; None where it has noted nothing."""
+    return facts.texts.get(path, "").partition(" ")[0] or None
+
+
 def digest(content: Text) -> str:
     return Sealed(content.sha) if content.secret else content.sha
 

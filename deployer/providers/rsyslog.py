@@ -59,10 +59,9 @@ class RsyslogProvider:
             return
         yield parts.File(SOCKET, Text(render("rsyslog.socket.j2")), stage=Stage.LOGS)
         for kind in _kinds(host):
-            after = (Sh(("systemctl", "daemon-reload")),)
-            text = Text(render("rsyslog.service.j2", kind=kind))
-            said = "let systemd read its units again"
-            yield parts.File(UNIT.format(kind), text, stage=Stage.LOGS, after=after, say_after=said)
+            yield parts.unit_file(
+                UNIT.format(kind), render("rsyslog.service.j2", kind=kind), stage=Stage.LOGS
+            )
         yield parts.Unit("deployer.log.socket", stage=Stage.LOGS)
         for kind in _kinds(host):
             yield Rules(kind, Text(_rules(world, kind)))
@@ -81,7 +80,7 @@ class RsyslogProvider:
         for kind in KINDS:
             unit = f"deployer.{kind}.service"
             if rules := facts.sha(CONF.format(kind)):
-                loaded = facts.texts.get(LOADED.format(kind), "").partition(" ")[0] or None
+                loaded = parts.loaded(facts, LOADED.format(kind))
                 yield RulesSeen(kind, rules, loaded, facts.active(unit), facts.enabled(unit))
 
     def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
