@@ -18,7 +18,8 @@ import sys
 import tempfile
 import time
 
-MAIN = """user www-data; worker_processes 1; pid %(folder)s/pid; error_log %(folder)s/error.log;
+MAIN = """include /etc/nginx/modules-enabled/*.conf;
+user www-data; worker_processes 1; pid %(folder)s/pid; error_log %(folder)s/error.log;
 events { worker_connections 768; }
 http {
 	include /etc/nginx/mime.types; access_log off;
@@ -42,8 +43,9 @@ def measured(texts, count, request):
     try:
         write(folder + "/main", MAIN % {"folder": folder, "dyno": request["dyno"]})
         write(folder + "/deployer.conf", texts["shared"])
+        site = texts["site"].replace("/run/deployer/metrics.", folder + "/metrics.")
         for n in range(count):
-            write(f"{folder}/deployer.{n}.conf", texts["site"].replace("0000", f"{n:04d}"))
+            write(f"{folder}/deployer.{n}.conf", site.replace("0000", f"{n:04d}"))
         return run(folder, count, request)
     finally:
         shutil.rmtree(folder)

@@ -33,7 +33,7 @@ local function read(app)
 	for _, peer in ipairs(found.peers) do
 		found.named[peer.at] = peer.dyno
 	end
-	found.request_id = name .. "_request_id"
+	found.request_id, found.line = name .. "_request_id", name .. "_line"
 	found.first_byte = tonumber(asked(name, "first_byte"))
 	found.idle = tonumber(asked(name, "idle"))
 	found.pages = {

@@ -25,7 +25,7 @@ DROP_IN = "/etc/systemd/system/nginx.service.d/deployer.conf"
 LOADED = "/run/deployer/nginx.loaded"
 LUA_FOLDER = "/usr/local/share/lua/5.1/deployer"
 """Where the Lua of nginx looks for what a site has it require."""
-LUA = ("balance", "counts", "mesh", "states", "told", "tries", "unserved")
+LUA = ("balance", "counts", "lines", "mesh", "states", "told", "tries", "unserved")
 _GIVE, _TAKE = "have the role router on", "take the role router from"
 _MESH = (
     "Each router has one upstream line for each web dyno of the app on all hosts, under the app's domains. "

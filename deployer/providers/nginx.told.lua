@@ -3,7 +3,8 @@
 local ngx, tonumber = ngx, tonumber
 local format, floor, max = string.format, math.floor, math.max
 local here = (...):gsub("told$", "")
-local mesh, tries, counts = require(here .. "mesh"), require(here .. "tries"), require(here .. "counts")
+local mesh, tries = require(here .. "mesh"), require(here .. "tries")
+local counts, lines = require(here .. "counts"), require(here .. "lines")
 
 local DESC = {
 	H10 = "App crashed",
@@ -186,20 +187,19 @@ local function line(app, var, status, code, cause)
 		.. " tls=" .. tls(var)
 end
 
--- What nginx writes the line of by itself: an answer at the first try, to its end, to a client with a plain address.
-local function went_well(var, status)
+-- The line of most requests nginx has composed by itself: of an answer at the first try, to its end, with nothing to quote.
+local function composed(app, var, status)
 	local ctx = ngx.ctx
-	if status >= 400 or ctx.silent or ctx.again or var.request_completion ~= "OK" or var.deployer_rounds ~= "0" then
-		return false
-	end
-	local before = var.http_x_forwarded_for
-	return not (before and before:find(" ", 1, true))
+	local is_plain = status < 400 and not ctx.silent and not ctx.again
+	return is_plain and var[app.line] or ""
 end
 
 function told.tell(name)
 	local app, var, status = mesh.of(name), ngx.var, ngx.status
 	local seconds = ngx.now() - ngx.req.start_time()
-	if went_well(var, status) then
+	local text = composed(app, var, status)
+	if text ~= "" then
+		lines.put(name, text)
 		return counts.add(name, status, nil, seconds)
 	end
 	local code, cause = var.deployer_code, nil
@@ -210,7 +210,7 @@ function told.tell(name)
 		status = 499
 	end
 	counts.add(name, status, code, seconds)
-	var.deployer_line = line(app, var, status, code, cause)
+	lines.put(name, line(app, var, status, code, cause))
 end
 
 return told

@@ -35,10 +35,10 @@ ROOM = {
     "variables_hash_max_size": "65536",
 }
 """For the names of a thousand apps; nginx says so at each check when there is less than it wants."""
-_LIMIT = {"worker_shutdown_timeout": LINGER}
+_MAIN = {"pcre_jit": "on", "worker_shutdown_timeout": LINGER}
 _THEIRS = ("/etc/nginx/nginx.conf", "/etc/nginx/conf.d/*.conf", "/etc/nginx/sites-enabled/*")
 _LISTENS = r"^\s*listen\s+(?:(?:\*:|0\.0\.0\.0:)?80\s+)?(?:[a-z][a-z0-9_=]*\s+)*default_server\b"
-_SETS = rf"^\s*(?:{'|'.join((*ROOM, *_LIMIT))})\s"
+_SETS = rf"^\s*(?:{'|'.join((*ROOM, *_MAIN))})\s"
 _CLAIMS = (
     "Apps that share routers are told of each other's domains, and what a port or address is to do for all."
 )
@@ -149,7 +149,7 @@ def shared(world: World, host: Host) -> Mapping[str, Text]:
         return {}
     facts = world.facts[host.name]
     taken = {line.split()[0] for _, line in _theirs(facts, _SETS)}
-    main, room = (sorted((n, v) for n, v in given.items() if n not in taken) for given in (_LIMIT, ROOM))
+    main, room = (sorted((n, v) for n, v in given.items() if n not in taken) for given in (_MAIN, ROOM))
     default = render(
         "router.default.conf.j2",
         settings=room,

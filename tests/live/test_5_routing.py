@@ -7,7 +7,9 @@ import http.client
 import json
 import re
 import socket
+import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -304,6 +306,38 @@ def test_turns_are_even_over_unequal_hosts(app: Contract) -> None:
         shares = sum((future.result() for future in [pool.submit(many) for _ in range(4)]), Counter())
     even = 4 * each / DYNOS
     assert all(abs(share - even) <= even * 0.02 for share in shares.values()) and len(shares) == DYNOS, shares
+
+
+def test_every_line_comes_while_rsyslogd_and_nginx_start_again(app: Contract) -> None:
+    """By whole ids: each once. Lines wait in the router's worker processes, and old ones tell theirs before they end."""
+    mark, goes = uuid.uuid4().hex, threading.Event()
+    goes.set()
+
+    def many(which: int) -> list[str]:
+        asked = []
+        while goes.is_set():
+            asked.append(f"{mark}-{which}-{len(asked)}")
+            assert app.ask("/", headers={"X-Request-Id": asked[-1]})[1].status == 200
+        return asked
+
+    with ThreadPoolExecutor(4) as pool:
+        clients = [pool.submit(many, which) for which in range(4)]
+        for again in (
+            "restart deployer.log",
+            "reload nginx",
+            "kill -s STOP deployer.log",
+            "kill -s CONT deployer.log",
+        ):
+            time.sleep(0.5)
+            app.shop.ssh("box-1", f"systemctl {again}")
+        goes.clear()
+    asked = sorted(name for client in clients for name in client.result())
+    logs = f"/var/lib/deployer/logs/{app.name}.log"
+    told = f"cat {logs}.1 {logs} 2>/dev/null | grep -o 'request_id={mark}[^ ]*' | cut -d= -f2 | sort"
+    end = time.monotonic() + 20
+    while (found := sorted(app.shop.ssh("box-1", told).split())) != asked and time.monotonic() < end:
+        time.sleep(0.5)
+    assert found == asked
 
 
 def test_too_many_at_once_are_h22(app: Contract) -> None:
