@@ -117,7 +117,7 @@ def labelled(said: list[str]) -> list[str]:
     def label(found: re.Match[str]) -> str:
         return names.setdefault(found[0][:8], f"<{chr(97 + len(names))}>")
 
-    return [re.sub(r"\b(?=[0-9a-f]*\d)[0-9a-f]{8,64}\b", label, line) for line in said]
+    return [re.sub(r"(?<![0-9A-Za-z])(?=[0-9a-f]*\d)[0-9a-f]{8,64}\b", label, line) for line in said]
 
 
 @pytest.mark.parametrize("file", CASES, ids=lambda file: f"{file.parent.name}/{file.stem}")

@@ -42,10 +42,9 @@ def measured(texts, count, request):
     os.chmod(folder, 0o755)
     try:
         write(folder + "/main", MAIN % {"folder": folder, "dyno": request["dyno"]})
-        write(folder + "/deployer.conf", texts["shared"])
-        site = texts["site"].replace("/run/deployer/metrics.", folder + "/metrics.")
+        write(folder + "/deployer.conf", texts["shared"].replace("/run/deployer/", folder + "/"))
         for n in range(count):
-            write(f"{folder}/deployer.{n}.conf", site.replace("0000", f"{n:04d}"))
+            write(f"{folder}/deployer.{n}.conf", texts["site"].replace("0000", f"{n:04d}"))
         return run(folder, count, request)
     finally:
         shutil.rmtree(folder)

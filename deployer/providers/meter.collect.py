@@ -13,7 +13,7 @@ import logplex
 from dynos import Dyno, Memory
 from prometheus import Families, family, merged, parsed, text
 
-ROUTERS = "/run/deployer/metrics.*.sock"
+SITES, ROUTER = "/etc/nginx/conf.d/deployer.*.conf", "/run/deployer/metrics.sock"
 DISK = "/var/lib/deployer"
 LARGEST = 64 << 20
 STATES = ("starting", "up", "crashed", "stopped")
@@ -79,30 +79,30 @@ def used_bytes(name: str, rows: List[Tuple[Labels, Dyno, Memory]]) -> Families:
 
 
 def of_routers() -> Families:
-    """What the nginx of each app counts; and which of them did not answer."""
-    answers: Dict[str, Families] = {}
-    for path in sorted(glob.glob(ROUTERS)):
-        name = os.path.basename(path)[len("metrics.") : -len(".sock")]
-        answers[name] = answer(path)
-    is_told = [({"app": name}, int(bool(found))) for name, found in answers.items()]
-    up = family("deployer_router_up", "gauge", "Whether the router of an app tells its counters.", is_told)
-    return merged([up, *answers.values()])
+    """What nginx counts for each app; and whether it answered."""
+    if not glob.glob(SITES):
+        return {}
+    found = answer()
+    up = family(
+        "deployer_router_up", "gauge", "Whether the router tells its counters.", [({}, int(bool(found)))]
+    )
+    return merged([up, found])
 
 
-def answer(path: str) -> Families:
+def answer() -> Families:
     """Nothing where nobody answers within a second, or not in this format."""
     try:
-        return parsed(fetched(path))
+        return parsed(fetched())
     except (OSError, ValueError) as error:
-        print(f"{path}: {error}", file=sys.stderr)
+        print(f"{ROUTER}: {error}", file=sys.stderr)
         return {}
 
 
-def fetched(path: str) -> str:
+def fetched() -> str:
     """HTTP/1.0, so that the end of the answer is that of the connection."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as router:
         router.settimeout(1)
-        router.connect(path)
+        router.connect(ROUTER)
         router.sendall(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
         with router.makefile("rb") as file:
             head, _, body = file.read(LARGEST).partition(b"\r\n\r\n")

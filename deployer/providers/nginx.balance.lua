@@ -6,6 +6,7 @@ local mesh = require((...):gsub("balance$", "mesh"))
 
 -- To nginx there is nobody then: it answers 502, and what becomes of that is told elsewhere.
 local NOBODY = -3
+local DYNO = mesh.common .. "_dyno"
 
 -- Whether the last try got as far as sending: then the request may have been served, whatever came of it.
 local function was_sent()
@@ -38,5 +39,6 @@ return function(name)
 		balancer.set_timeouts(nil, nil, app.idle)
 		ngx.ctx.clock = app.idle
 	end
+	var[DYNO] = peer.dyno
 	balancer.set_current_peer(peer.host, peer.port)
 end

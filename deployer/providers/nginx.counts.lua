@@ -51,21 +51,42 @@ function counts.add(app, status, code, seconds)
 	end
 end
 
-local function by(dict, kind, metric, label, app)
+-- The dicts of all apps of this router, by app, whichever Lua counts for them.
+local function apps()
+	local found = {}
+	for name, dict in pairs(ngx.shared) do
+		local app = name:match("^deployer%.([^.]+)$")
+		if app then
+			found[#found + 1] = { name = app, dict = dict }
+		end
+	end
+	table.sort(found, function(one, other) return one.name < other.name end)
+	return found
+end
+
+local function sorted(dict, kind)
 	local found = {}
 	for _, key in ipairs(dict:get_keys(0)) do
 		local value = key:match("^" .. kind .. ":(.+)$")
 		if value then
-			found[#found + 1] = ('%s{app="%s",%s="%s"} %d\n'):format(metric, app, label, value, dict:get(key))
+			found[#found + 1] = { label = value, count = dict:get(key) }
 		end
 	end
-	table.sort(found)
-	ngx.print("# TYPE ", metric, " counter\n", table.concat(found))
+	table.sort(found, function(one, other) return one.label < other.label end)
+	return found
 end
 
-local function histogram(dict, app)
-	local name, sum = "deployer_router_seconds", 0
-	ngx.print("# TYPE ", name, " histogram\n")
+local function by(kind, metric, label)
+	ngx.print("# TYPE ", metric, " counter\n")
+	for _, app in ipairs(apps()) do
+		for _, row in ipairs(sorted(app.dict, kind)) do
+			ngx.print(('%s{app="%s",%s="%s"} %d\n'):format(metric, app.name, label, row.label, row.count))
+		end
+	end
+end
+
+local function histogram(name, app, dict)
+	local sum = 0
 	for i = 1, #BOUNDS + 1 do
 		sum = sum + (dict:get("bucket:" .. i) or 0)
 		ngx.print(('%s_bucket{app="%s",le="%s"} %d\n'):format(name, app, BOUNDS[i] or "+Inf", sum))
@@ -74,11 +95,14 @@ local function histogram(dict, app)
 	ngx.print(('%s_count{app="%s"} %d\n'):format(name, app, sum))
 end
 
-function counts.show(app)
-	local dict = mesh.dict(app)
-	by(dict, "status", "deployer_router_requests_total", "status", app)
-	by(dict, "code", "deployer_router_errors_total", "code", app)
-	histogram(dict, app)
+function counts.show()
+	by("status", "deployer_router_requests_total", "status")
+	by("code", "deployer_router_errors_total", "code")
+	local name = "deployer_router_seconds"
+	ngx.print("# TYPE ", name, " histogram\n")
+	for _, app in ipairs(apps()) do
+		histogram(name, app.name, app.dict)
+	end
 end
 
 return counts

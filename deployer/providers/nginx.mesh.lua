@@ -3,6 +3,8 @@
 local ngx = ngx
 local apps = {}
 local mesh = { QUARANTINE = 5 }
+-- What the names of nginx's own words begin with that go with this Lua.
+mesh.common = "deployer_" .. (...):match("([^.]+)%.mesh$")
 
 -- What all worker processes share.
 function mesh.dict(app)
@@ -33,7 +35,6 @@ local function read(app)
 	for _, peer in ipairs(found.peers) do
 		found.named[peer.at] = peer.dyno
 	end
-	found.request_id, found.line = name .. "_request_id", name .. "_line"
 	found.first_byte = tonumber(asked(name, "first_byte"))
 	found.idle = tonumber(asked(name, "idle"))
 	found.pages = {

@@ -25,6 +25,8 @@ DROP_IN = "/etc/systemd/system/nginx.service.d/deployer.conf"
 LOADED = "/run/deployer/nginx.loaded"
 LUA_FOLDER = "/usr/local/share/lua/5.1/deployer"
 """Where the Lua of nginx looks for what a site has it require."""
+COMMON = "/etc/nginx/conf.d/deployer_common_{}.conf"
+"""What all sites say with the same words. Each word costs every request something, on any site."""
 LUA = ("balance", "counts", "lines", "mesh", "states", "told", "tries", "unserved")
 _GIVE, _TAKE = "have the role router on", "take the role router from"
 _MESH = (
@@ -76,6 +78,7 @@ class NginxProvider:
             return
         yield parts.unit_file(DROP_IN, packaged("nginx.loaded.conf"))
         yield from _lua()
+        yield parts.File(COMMON.format(_digest()), _common())
         if world.release:
             yield _mesh(world, host)
         # After the mesh: a file of ours that keeps nginx from starting is mended first.
@@ -84,13 +87,13 @@ class NginxProvider:
     def probe(self, app: str) -> Probe:
         site = SITE.format(app)
         return Probe(
-            files=frozenset({site, DROP_IN, f"{LUA_FOLDER}/*/*"}),
+            files=frozenset({site, DROP_IN, f"{LUA_FOLDER}/*/*", COMMON.format("*")}),
             texts=frozenset({site, LOADED}),
             units=frozenset({"nginx.service"}),
         )
 
     def observe(self, app: str, facts: Facts) -> Iterator[Any]:
-        yield from parts.see_files(facts, (DROP_IN, f"{LUA_FOLDER}/"))
+        yield from parts.see_files(facts, (DROP_IN, f"{LUA_FOLDER}/", COMMON.partition("{")[0]))
         yield from parts.see_units(facts, ["nginx.service"])
         site = SITE.format(app)
         if config := facts.sha(site):
@@ -137,7 +140,8 @@ def served(app: str, facts: Facts) -> Mapping[str, str]:
 def _mesh(world: World, host: Host) -> Mesh:
     upstreams = world.rollout.routes
     before = tuple(_site(world, host, wave.routes) for wave in world.rollout.waves[:-1])
-    common = {path: config.sha for path, config in shared(world, host).items()}
+    texts = {**shared(world, host), COMMON.format(_digest()): _common()}
+    common = {path: config.sha for path, config in texts.items()}
     taken = tls.taken(world, host, names(world))
     return Mesh(world.app, _site(world, host, upstreams), upstreams, _shared(common), taken, before)
 
@@ -149,6 +153,7 @@ def _site(world: World, host: Host, upstreams: Mapping[str, str]) -> Text:
             "nginx.site.conf.j2",
             app=world.app,
             variable=world.app.replace("-", "_"),
+            common=_word(),
             upstreams=sorted(upstreams.items()),
             servers=servers,
             tls=world.tls,
@@ -167,18 +172,27 @@ def _site(world: World, host: Host, upstreams: Mapping[str, str]) -> Text:
 def _lua() -> Iterator[parts.File]:
     """In a folder named by what is in it: one app's apply changes nothing for the sites of others."""
     for name in LUA:
-        yield parts.File(f"{LUA_FOLDER}/{_lua_digest()}/{name}.lua", Text(packaged(f"nginx.{name}.lua")))
+        yield parts.File(f"{LUA_FOLDER}/{_digest()}/{name}.lua", Text(packaged(f"nginx.{name}.lua")))
 
 
 def _module(name: str) -> str:
     """Lua for a module of ours; `require` alone would keep the compiler from what it leads to."""
-    path = f'"deployer.{_lua_digest()}.{name}"'
+    path = f'"deployer.{_digest()}.{name}"'
     return f"(package.loaded[{path}] or require({path}))"
 
 
+def _common() -> Text:
+    return Text(render("nginx.common.conf.j2", common=_word()))
+
+
+def _word() -> str:
+    return f"deployer_{_digest()}"
+
+
 @cache
-def _lua_digest() -> str:
-    return sha("".join(packaged(f"nginx.{name}.lua") for name in LUA))[:12]
+def _digest() -> str:
+    lua = "".join(packaged(f"nginx.{name}.lua") for name in LUA)
+    return sha(lua + render("nginx.common.conf.j2", common=""))[:12]
 
 
 def names(world: World) -> list[str]:
@@ -208,7 +222,8 @@ def _loaded(facts: Facts) -> dict[str, str]:
 
 
 def _shared(digests: Mapping[str, str]) -> str | None:
-    lines = [f"{digests[path]}  {path}" for path in (DEFAULT, MAIN) if path in digests]
+    paths = (DEFAULT, MAIN, COMMON.format(_digest()))
+    lines = [f"{digests[path]}  {path}" for path in paths if path in digests]
     return sha("\n".join(lines)) if lines else None
 
 

@@ -6,6 +6,7 @@ local here = (...):gsub("told$", "")
 local mesh, tries = require(here .. "mesh"), require(here .. "tries")
 local counts, lines = require(here .. "counts"), require(here .. "lines")
 
+local LINE, REQUEST_ID = mesh.common .. "_line", mesh.common .. "_request_id"
 local DESC = {
 	H10 = "App crashed",
 	H12 = "Request timeout",
@@ -176,7 +177,7 @@ local function line(app, var, status, code, cause)
 		.. " method=" .. (var.request_method or "")
 		.. ' path="' .. quoted(var.request_uri or "")
 		.. '" host=' .. bare(var.host or "")
-		.. " request_id=" .. (var[app.request_id] or "")
+		.. " request_id=" .. (var[REQUEST_ID] or "")
 		.. ' fwd="' .. chain(var)
 		.. '" dyno=' .. name
 		.. " connect=" .. connect
@@ -188,16 +189,16 @@ local function line(app, var, status, code, cause)
 end
 
 -- The line of most requests nginx has composed by itself: of an answer at the first try, to its end, with nothing to quote.
-local function composed(app, var, status)
+local function composed(var, status)
 	local ctx = ngx.ctx
-	local is_plain = status < 400 and not ctx.silent and not ctx.again
-	return is_plain and var[app.line] or ""
+	local is_plain = status < 400 and not ctx.silent and not ctx.again and var.deployer_rounds == "0"
+	return is_plain and var[LINE] or ""
 end
 
 function told.tell(name)
 	local app, var, status = mesh.of(name), ngx.var, ngx.status
 	local seconds = ngx.now() - ngx.req.start_time()
-	local text = composed(app, var, status)
+	local text = composed(var, status)
 	if text ~= "" then
 		lines.put(name, text)
 		return counts.add(name, status, nil, seconds)

@@ -481,7 +481,7 @@ def crash(app: Contract) -> None:
 def test_counters_are_served_on_the_host(app: Contract) -> None:
     time.sleep(1.5)
     ask = (
-        "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/deployer/metrics.contract.sock');"
+        "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/deployer/metrics.sock');"
         " s.sendall(b'GET /metrics HTTP/1.0\\r\\n\\r\\n'); print(s.makefile().read())"
     )
     text = app.shop.ssh("box-1", f'python3 -c "{ask}"')

@@ -107,7 +107,8 @@ def on(meter: Any, monkeypatch: pytest.MonkeyPatch) -> Meter:
     places = {"HOMES": meter.homes, "ONCE": meter.once, "RUN": meter.run, "GROUPS": meter.groups}
     for name, path in places.items():
         monkeypatch.setattr(meter.dynos, name, str(path))
-    monkeypatch.setattr(meter.collect, "ROUTERS", f"{meter.place}/metrics.*.sock")
+    monkeypatch.setattr(meter.collect, "SITES", f"{meter.place}/deployer.*.conf")
+    monkeypatch.setattr(meter.collect, "ROUTER", f"{meter.place}/metrics.sock")
     monkeypatch.setattr(meter.collect, "DISK", str(meter.place))
     monkeypatch.setattr(meter.say, "CHOICES", str(meter.place))
     monkeypatch.setattr(meter.say, "LOG", f"{meter.place}/log")
@@ -300,33 +301,35 @@ def test_counters_of_rsyslogd(meter: Any, capsys: pytest.CaptureFixture[str]) ->
 
 
 @contextmanager
-def router(path: Path, answer: bytes) -> Iterator[None]:
-    """A router that answers one request."""
+def router(meter: Any, answer: bytes) -> Iterator[None]:
+    """A router with a site, that answers once."""
 
     def serve() -> None:
         client, _ = server.accept()
         with client:
-            client.recv(1000)
+            assert client.recv(1000).startswith(b"GET /metrics HTTP/1.0\r\n")
             client.sendall(answer)
 
+    (meter.place / "deployer.a.conf").touch()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
-        server.bind(str(path))
+        server.bind(meter.collect.ROUTER)
         server.listen()
         threading.Thread(target=serve, daemon=True).start()
         yield
 
 
-def test_routers_are_asked(meter: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    good = b'HTTP/1.1 200 OK\r\nX: y\r\n\r\nrouter_requests_total{app="a"} 4\n'
-    with (
-        router(meter.place / "metrics.a.sock", good),
-        router(meter.place / "metrics.b.sock", b"HTTP/1.1 502 Bad\r\n\r\nno"),
-    ):
+def test_the_router_is_asked(meter: Any) -> None:
+    assert not meter.collect.of_routers()
+    with router(meter, b'HTTP/1.1 200 OK\r\nX: y\r\n\r\nrouter_requests_total{app="a"} 4\n'):
         found = meter.prometheus.text(meter.collect.of_routers())
     assert 'router_requests_total{app="a"} 4\n' in found
-    assert 'deployer_router_up{app="a"} 1\n' in found
-    assert 'deployer_router_up{app="b"} 0\n' in found
-    assert "metrics.b.sock: it answered" in capsys.readouterr().err
+    assert "deployer_router_up 1\n" in found
+
+
+def test_a_router_that_tells_nothing_is_down(meter: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    with router(meter, b"HTTP/1.1 502 Bad\r\n\r\nno"):
+        assert "deployer_router_up 0\n" in meter.prometheus.text(meter.collect.of_routers())
+    assert "metrics.sock: it answered" in capsys.readouterr().err
 
 
 @contextmanager
