@@ -22,6 +22,7 @@ GUARDS = "/var/lib/deployer/guard"
 DYNOS, APPS, STACKS = ("/var/lib/deployer/" + name for name in ("dynos", "apps", "stacks"))
 UNITS = "/etc/systemd/system/"
 SITES, WALLS = "/etc/nginx/conf.d/", "/etc/deployer/nftables/"
+NGINX = "/etc/nginx/nginx.conf"
 ON, OFF = ("active", "running"), ("inactive", "dead")
 WRITTEN: dict[str, dict[str, Any]] = {}
 """What the maker of a slug has written down, for those that fetch it: they do so under its name."""
@@ -200,6 +201,8 @@ class Machine:
                     self.start(unit)
             case ("systemctl", "reload-or-restart", unit) if unit.startswith("deployer.vip@"):
                 self.start(unit)
+            case ("sed", "-Ei", _, path) if path == NGINX:
+                self.write(path, self.text(path).replace(" 768;", " 8192;"))
             case ("systemctl", "reload-or-restart", "nginx"):
                 self.start("nginx.service")
             case ("systemctl", "reload-or-restart", "deployer.drains.service"):
@@ -261,6 +264,7 @@ class Machine:
         self.packages.add(name)
         if name == "nginx-light":
             self.units["nginx.service"] = Unit(*ON, "enabled")
+            self.write(NGINX, "events {\n\tworker_connections 768;\n}\n")
 
     def remove(self, path: str) -> None:
         kept = {name: file for name, file in self.files.items() if not f"{name}/".startswith(f"{path}/")}
@@ -303,6 +307,10 @@ class Machine:
             )
             paths = [p for p in sorted(self.files) if any(re.match(pattern, p) for pattern in ours)]
             self.note("nginx", paths)
+            room = re.findall(r"worker_connections \d+", self.text(NGINX))
+            self.write(
+                "/run/deployer/nginx.loaded", "\n".join((self.text("/run/deployer/nginx.loaded"), *room))
+            )
         elif name in ("deployer.log.service", "deployer.logplex.service"):
             kind = name.split(".")[1]
             more = fnmatch.filter(sorted(self.files), "/etc/deployer/rsyslog/drains*.conf")

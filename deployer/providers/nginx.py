@@ -16,13 +16,14 @@ from deployer.providers import parts, tls
 from deployer.providers.base import About, given, packaged, plain_cause, render, roles, scale
 from deployer.providers.host import BIN
 from deployer.providers.pages import pages
-from deployer.providers.router import DEFAULT, MAIN, shared
+from deployer.providers.router import CONNECTIONS, DEFAULT, MAIN, is_room_ours, shared
 from deployer.spec import Spec
 from deployer.world import World
 
 SITE = "/etc/nginx/conf.d/deployer.{}.conf"
 DROP_IN = "/etc/systemd/system/nginx.service.d/deployer.conf"
 LOADED = "/run/deployer/nginx.loaded"
+ROOM = "worker_connections"
 LUA_FOLDER = "/usr/local/share/lua/5.1/deployer"
 """Where the Lua of nginx looks for what a site has it require."""
 COMMON = "/etc/nginx/conf.d/deployer_common_{}.conf"
@@ -100,7 +101,7 @@ class NginxProvider:
             upstreams = served(app, facts)
             loaded = _loaded(facts)
             taken = tls.still_taken(app, loaded, facts)
-            yield MeshSeen(app, upstreams, config, loaded.get(site), _shared(loaded), taken)
+            yield MeshSeen(app, upstreams, config, loaded.get(site), _shared(loaded, facts), taken)
 
     def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
         if isinstance(want, Mesh):
@@ -140,10 +141,10 @@ def served(app: str, facts: Facts) -> Mapping[str, str]:
 def _mesh(world: World, host: Host) -> Mesh:
     upstreams = world.rollout.routes
     before = tuple(_site(world, host, wave.routes) for wave in world.rollout.waves[:-1])
-    texts = {**shared(world, host), COMMON.format(_digest()): _common()}
-    common = {path: config.sha for path, config in texts.items()}
+    facts, texts = world.facts[host.name], {**shared(world, host), COMMON.format(_digest()): _common()}
+    common = {ROOM: str(CONNECTIONS)} | {path: config.sha for path, config in texts.items()}
     taken = tls.taken(world, host, names(world))
-    return Mesh(world.app, _site(world, host, upstreams), upstreams, _shared(common), taken, before)
+    return Mesh(world.app, _site(world, host, upstreams), upstreams, _shared(common, facts), taken, before)
 
 
 def _site(world: World, host: Host, upstreams: Mapping[str, str]) -> Text:
@@ -216,14 +217,15 @@ def answered(app: str, facts: Facts) -> frozenset[str]:
 
 
 def _loaded(facts: Facts) -> dict[str, str]:
-    """By path, the digest of what the running nginx has taken in."""
-    rows = (line.split(None, 1) for line in facts.texts.get(LOADED, "").splitlines())
-    return {row[1]: row[0] for row in rows if len(row) == 2}
+    """By path, the digest of what the running nginx has taken in; by its word, how many connections."""
+    rows = [line.split(None, 1) for line in facts.texts.get(LOADED, "").splitlines()]
+    pairs = [(row[0], row[1]) for row in rows if len(row) == 2]
+    return {path: digest for digest, path in pairs} | {word: n for word, n in pairs if word == ROOM}
 
 
-def _shared(digests: Mapping[str, str]) -> str | None:
-    paths = (DEFAULT, MAIN, COMMON.format(_digest()))
-    lines = [f"{digests[path]}  {path}" for path in paths if path in digests]
+def _shared(taken: Mapping[str, str], facts: Facts) -> str | None:
+    names = (DEFAULT, MAIN, COMMON.format(_digest()), *((ROOM,) if is_room_ours(facts) else ()))
+    lines = [f"{taken[name]}  {name}" for name in names if name in taken]
     return sha("\n".join(lines)) if lines else None
 
 

@@ -35,7 +35,12 @@ ROOM = {
     "variables_hash_max_size": "65536",
 }
 """For the names of a thousand apps; nginx says so at each check when there is less than it wants."""
-_MAIN = {"pcre_jit": "on", "worker_shutdown_timeout": LINGER}
+NGINX = "/etc/nginx/nginx.conf"
+CONNECTIONS = 8192
+"""Of each worker process, in place of Debian's number: a request takes two."""
+STOCK_CONNECTIONS = 768
+_CONNECTIONS = r"^\s*worker_connections\s+(\d+);"
+_MAIN = {"pcre_jit": "on", "worker_rlimit_nofile": "65536", "worker_shutdown_timeout": LINGER}
 _THEIRS = ("/etc/nginx/nginx.conf", "/etc/nginx/conf.d/*.conf", "/etc/nginx/sites-enabled/*")
 _LISTENS = r"^\s*listen\s+(?:(?:\*:|0\.0\.0\.0:)?80\s+)?(?:[a-z][a-z0-9_=]*\s+)*default_server\b"
 _SETS = rf"^\s*(?:{'|'.join((*ROOM, *_MAIN))})\s"
@@ -80,6 +85,22 @@ class SharedSeen:
 
 
 @dataclass(frozen=True)
+class RoomSeen:
+    connections: int
+    key: str = "connections"
+
+
+@dataclass(frozen=True)
+class Room:
+    """For so many connections of a worker process, unless the user has a number of his own."""
+
+    key: str = "connections"
+
+    def expect(self) -> RoomSeen:
+        return RoomSeen(CONNECTIONS)
+
+
+@dataclass(frozen=True)
 class Shared:
     path: str
     config: Text
@@ -100,11 +121,13 @@ class RouterProvider:
             yield ClaimsWanted(world.app, world.claims)
         for path, config in shared(world, host).items():
             yield Shared(path, config)
+        if "router" in host.roles and is_room_ours(world.facts[host.name]):
+            yield Room()
 
     def probe(self, app: str) -> Probe:
-        lines = {(path, fits) for path in _THEIRS for fits in (_LISTENS, _SETS)}
+        lines = {(path, fits) for path in _THEIRS for fits in (_LISTENS, _SETS)} | {(NGINX, _CONNECTIONS)}
         texts = frozenset({claims.path("*")})
-        return Probe(files=frozenset({DEFAULT, MAIN, STOCK}), texts=texts, lines=frozenset(lines))
+        return Probe(files=frozenset({DEFAULT, MAIN, STOCK, NGINX}), texts=texts, lines=frozenset(lines))
 
     def observe(self, app: str, facts: Facts) -> Iterator[Any]:
         if claims.path(app) in facts.texts:
@@ -112,6 +135,8 @@ class RouterProvider:
         for path in (MAIN, DEFAULT):
             if config := facts.sha(path):
                 yield SharedSeen(f"file:{path}", config, path == DEFAULT and facts.sha(STOCK) in SHIPPED)
+        if (number := _connections(facts)) and is_room_ours(facts):
+            yield RoomSeen(number)
 
     def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
         """Apps share these files, so no app's plan removes them; what an app claims goes with it."""
@@ -120,6 +145,8 @@ class RouterProvider:
             yield Step(Stage.PREPARE, "tell other apps", Put(claims.path(want.app), text))
         elif isinstance(have, ClaimsSeen):
             yield parts.remove(claims.path(have.app), Stage.RETIRE)
+        elif isinstance(want, Room):
+            yield _make_room()
         elif want:
             yield put(want)
 
@@ -134,13 +161,31 @@ class RouterProvider:
             asks = (*given(spec, "domains", "domain", "virtual_address", "routing"), roles(spec, host))
             return About(asks, (claims.path(spec.fleet.app),), _CLAIMS, drop=drop)
         asks = (*given(spec, "routing"), roles(spec, host))
-        return About(asks, (key.removeprefix("file:"),), _RULE, drop=drop)
+        place = NGINX if key == Room.key else key.removeprefix("file:")
+        return About(asks, (place,), _RULE, drop=drop)
 
 
 def put(want: Shared) -> Step:
     """Checked by nginx, with nothing of Debian's own in its way."""
     argv = (f"{BIN}/mesh-put", want.path, *sorted(SHIPPED))
     return Step(Stage.ROUTE, f"write {want.path}", Sh(argv, want.config))
+
+
+def _make_room() -> Step:
+    """nginx takes it in with the app's file."""
+    edit = f"s/^([[:space:]]*worker_connections[[:space:]]+){STOCK_CONNECTIONS};/\\1{CONNECTIONS};/"
+    say = f"give nginx room for {CONNECTIONS} connections"
+    return Step(Stage.ROUTE, say, Sh(("sed", "-Ei", edit, NGINX)))
+
+
+def is_room_ours(facts: Facts) -> bool:
+    """Whether the number is Debian's or ours, or nginx is not there yet."""
+    return not facts.sha(NGINX) or _connections(facts) in (STOCK_CONNECTIONS, CONNECTIONS)
+
+
+def _connections(facts: Facts) -> int | None:
+    found = (re.search(_CONNECTIONS, line) for line in facts.lines.get(NGINX, ()))
+    return next((int(line[1]) for line in found if line), None)
 
 
 def shared(world: World, host: Host) -> Mapping[str, Text]:
