@@ -40,7 +40,7 @@ CONNECTIONS = 8192
 """Of each worker process, in place of Debian's number: a request takes two."""
 STOCK_CONNECTIONS = 768
 _CONNECTIONS = r"^\s*worker_connections\s+(\d+);"
-_MAIN = {"pcre_jit": "on", "worker_rlimit_nofile": "65536", "worker_shutdown_timeout": LINGER}
+_MAIN = {"pcre_jit": "on", "worker_rlimit_nofile": "16384", "worker_shutdown_timeout": LINGER}
 _THEIRS = ("/etc/nginx/nginx.conf", "/etc/nginx/conf.d/*.conf", "/etc/nginx/sites-enabled/*")
 _LISTENS = r"^\s*listen\s+(?:(?:\*:|0\.0\.0\.0:)?80\s+)?(?:[a-z][a-z0-9_=]*\s+)*default_server\b"
 _SETS = rf"^\s*(?:{'|'.join((*ROOM, *_MAIN))})\s"
