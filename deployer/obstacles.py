@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from deployer import certificates, claims
 from deployer.facts import Facts
@@ -16,8 +16,9 @@ from deployer.world import Claims
 
 NEEDED_MB = 1500
 """Free disk for packages, an image and a slug on a host that has none yet."""
-PORTS = {"router": (80, "nginx"), "logplex": (RELP_PORT, "rsyslogd")}
+PORTS = (("logplex", RELP_PORT, "rsyslogd"), ("router", 80, "nginx"))
 """The port that a role needs, and the process that may hold it."""
+TLS_PORTS = (("router", 443, "nginx"),)
 
 
 def in_the_way(
@@ -25,12 +26,16 @@ def in_the_way(
 ) -> tuple[Problem, ...]:
     """Everything for which a release is not begun."""
     unfit = certificates.unfit(spec, claim.domains, certificates.clock(now))
-    return (*found(hosts, facts), *to_claims(spec.fleet.app, claim, hosts, facts), *unfit)
+    is_secured = spec.fleet.tls.acme is not None or bool(spec.fleet.certificates)
+    return (*found(hosts, facts, is_secured), *to_claims(spec.fleet.app, claim, hosts, facts), *unfit)
 
 
-def found(hosts: tuple[Host, ...], facts: Mapping[str, Facts]) -> tuple[Problem, ...]:
-    """All obstacles at once: roles without a host, taken ports, full disks."""
-    here = [problem for host in hosts for problem in _on(host, facts[host.name])]
+def found(
+    hosts: tuple[Host, ...], facts: Mapping[str, Facts], is_secured: bool = False
+) -> tuple[Problem, ...]:
+    """All obstacles at once: roles without a host, taken ports (443 for certificates), full disks."""
+    ports = (*PORTS, *(TLS_PORTS if is_secured else ()))
+    here = [problem for host in hosts for problem in _on(host, facts[host.name], ports)]
     return (*_unmanned(hosts), *here)
 
 
@@ -70,9 +75,9 @@ def _unmanned(hosts: tuple[Host, ...]) -> Iterator[Problem]:
             yield Problem(f"no host with the role {role} is left", hint=hint)
 
 
-def _on(host: Host, facts: Facts) -> Iterator[Problem]:
+def _on(host: Host, facts: Facts, ports: Iterable[tuple[str, int, str]]) -> Iterator[Problem]:
     where = Where(f"{host.name}/{host.address}")
-    for role, (port, owner) in sorted(PORTS.items()):
+    for role, port, owner in ports:
         holder = facts.listeners.get(port, owner)
         if role in host.roles and holder not in (owner, ""):
             hint = f"stop {holder} on {host.name}, or take the role {role} from it"

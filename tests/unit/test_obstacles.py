@@ -41,6 +41,14 @@ def test_obstacles(host: Host, facts: Facts, said: list[str]) -> None:
     assert all(problem.hint for problem in problems)
 
 
+def test_the_port_of_https_is_asked_for_where_there_are_certificates() -> None:
+    facts = {"one": replace(FACTS, listeners={443: "haproxy"})}
+    assert obstacles.found((HOST,), facts) == ()
+    (problem,) = obstacles.found((HOST,), facts, is_secured=True)
+    assert problem.summary == "port 443 of one, which a router needs, is taken by haproxy"
+    assert problem.hint == "stop haproxy on one, or take the role router from it"
+
+
 @pytest.mark.parametrize(
     ("address", "said"),
     [("192.0.2.1", []), ("192.0.2.9", ["no network interface of one has 192.0.2.9"])],
