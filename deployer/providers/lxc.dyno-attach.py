@@ -3,8 +3,9 @@
 
 usage:  dyno-attach APP MEMORY PIDS                     whether it could: 0; 66 the app has no release here;
                                                         75 this host has no room for it: try another
-        dyno-attach APP MEMORY PIDS [tty] -- COMMAND    with tty, standard input is a terminal; exits as the command
-        memory is in MB
+        dyno-attach APP MEMORY PIDS [tty] [LIMIT] -- COMMAND
+                                                        with tty, standard input is a terminal; exits as the command
+        memory, and the limit past which it is ended (or memory is that), are in MB
 A first word that is a process type stands for the command of that type.
 """
 
@@ -81,8 +82,8 @@ def command(words: list, processes: dict, is_tty: bool) -> str:
     return f"exec script -qefc {shlex.quote(text)} /dev/null" if is_tty else text
 
 
-def spec(app: str, release: dict, memory: int, pids: int, words: list, is_tty: bool) -> dict:
-    """What dyno-once reads."""
+def spec(app: str, release: dict, size: dict, words: list, is_tty: bool) -> dict:
+    """What dyno-once reads; `size` has memory, limit and pids."""
     folder = HOME / "apps" / app
     number = random.randrange(1000, 10000)
     return {
@@ -90,8 +91,7 @@ def spec(app: str, release: dict, memory: int, pids: int, words: list, is_tty: b
         "base": json.loads((folder / "app.json").read_text())["base"],
         "lower": [str(slug(app, release)), str(HOME / "stacks" / f"{release['stack']}.run")],
         "address": address(network()),
-        "memory": memory,
-        "pids": pids,
+        **size,
         "command": command(words, release["processes"], is_tty),
         "env": {"HEROKU_DYNO_ID": f"{app}.run.{number}", "TERM": os.environ.get("TERM", "dumb")},
         "env_file": str(folder / f"releases/v{release['number']}/env"),
@@ -111,8 +111,10 @@ def main(app: str, memory: str, pids: str, *rest: str) -> int:
         return NO_ROOM
     if not rest:
         return 0
-    words = list(rest[rest.index("--") + 1 :])
-    wanted = spec(app, release, int(memory), int(pids), words, rest[0] == "tty")
+    flags, words = rest[: rest.index("--")], list(rest[rest.index("--") + 1 :])
+    limit = next((int(flag) for flag in flags if flag.isdigit()), int(memory))
+    size = {"memory": int(memory), "limit": limit, "pids": int(pids)}
+    wanted = spec(app, release, size, words, "tty" in flags)
     with tempfile.NamedTemporaryFile("w", dir=str(RUN), suffix=".json", delete=False) as file:
         json.dump(wanted, file)
     os.execv(ONCE, (ONCE, file.name))

@@ -29,7 +29,7 @@ def attach(hosts: Iterable[Host], keys_file: str | None, app: str, size: Size, w
     """
     is_tty = sys.stdin.isatty() and sys.stdout.isatty()
     ask = (ATTACH, app, str(size.memory), str(size.pids))
-    argv = (*ask, *(("tty",) if is_tty else ()), "--", *words)
+    argv = (*ask, *(("tty",) if is_tty else ()), str(size.limit), "--", *words)
     problems = []
     for host in sorted(hosts, key=lambda _: random.random()):
         try:

@@ -680,6 +680,32 @@ def test_the_highest_release_that_is_here_runs(
     assert attached.current("shop")["number"] == 2
 
 
+@pytest.mark.parametrize(
+    ("flags", "limit", "shown"),
+    [((), 512, "ls"), (("1024",), 1024, "ls"), (("tty", "1024"), 1024, "exec script -qefc ls /dev/null")],
+)
+def test_a_one_off_has_the_limit_of_its_size(
+    attached: ModuleType, tmp_path: Path, monkeypatch: Any, flags: tuple[str, ...], limit: int, shown: str
+) -> None:
+    release = {"number": 1, "slug": "a", "stack": "debian-12.1", "processes": {}}
+    ran: list[str] = []
+    (tmp_path / "apps/shop").mkdir(parents=True)
+    (tmp_path / "apps/shop/app.json").write_text('{"base": 1}')
+    for name, value in (
+        ("HOME", tmp_path),
+        ("RUN", tmp_path),
+        ("current", lambda app: release),
+        ("has_room", lambda memory: memory == 512),
+        ("network", lambda: ipaddress.ip_network("10.213.0.0/16")),
+    ):
+        monkeypatch.setattr(attached, name, value)
+    monkeypatch.setattr(attached.os, "execv", lambda _, argv: ran.append(Path(argv[1]).read_text()))
+    attached.main("shop", "512", "256", *flags, "--", "ls")
+    wanted = json.loads(ran[0])
+    assert (wanted["memory"], wanted["limit"], wanted["pids"]) == (512, limit, 256)
+    assert wanted["command"] == shown
+
+
 def test_no_two_one_offs_have_one_address(attached: ModuleType, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(attached, "RUN", tmp_path)
     monkeypatch.setattr(attached, "AT_ONCE", 3)
