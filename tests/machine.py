@@ -201,8 +201,8 @@ class Machine:
                     self.start(unit)
             case ("systemctl", "reload-or-restart", unit) if unit.startswith("deployer.vip@"):
                 self.start(unit)
-            case ("sed", "-Ei", _, path) if path == NGINX:
-                self.write(path, self.text(path).replace(" 768;", " 8192;"))
+            case ("sed", "-E", "-i", "--follow-symlinks", _, path) if path == NGINX:
+                self.write(path, self.text(path).replace("768;", "8192;"))
             case ("systemctl", "reload-or-restart", "nginx"):
                 self.start("nginx.service")
             case ("systemctl", "reload-or-restart", "deployer.drains.service"):
@@ -307,7 +307,7 @@ class Machine:
             )
             paths = [p for p in sorted(self.files) if any(re.match(pattern, p) for pattern in ours)]
             self.note("nginx", paths)
-            room = re.findall(r"worker_connections \d+", self.text(NGINX))
+            room = re.findall(r"^\s*worker_connections\s+\d+;.*", self.text(NGINX), re.M)
             self.write(
                 "/run/deployer/nginx.loaded", "\n".join((self.text("/run/deployer/nginx.loaded"), *room))
             )

@@ -42,7 +42,7 @@ end
 
 function counts.add(app, status, code, seconds)
 	local row = pending[app] or begun(app)
-	row.armed = row.armed or ngx.timer.at(PAUSE, write, app)
+	row.armed = row.armed or ngx.timer.at(PAUSE, write, app) or ngx.timer.at(0, write, app)
 	row.seconds = row.seconds + seconds
 	count(row.status, status)
 	count(row.bucket, bucket(seconds))

@@ -3,30 +3,29 @@
 
 local ngx, date = ngx, os.date
 
-local PAUSE, AGAIN = 0.02, 0.005
--- Lines that wait in each worker process, about 10 MB.
-local ROOM = 30000
+local PAUSE, AGAIN, AWAY = 0.02, 0.005, 1
+-- Bytes of a line, as rsyslogd takes them, and of all that wait in a worker process.
+local LONGEST, ROOM = 16000, 10 * 1024 * 1024
+-- Seconds that a worker process which is to end waits for rsyslogd.
+local GRACE = 60
 
-local waiting, first, last = {}, 1, 0
+local waiting, first, last, bytes = {}, 1, 0, 0
 local armed = false
 -- Of each app: how many lines there was no room for, and since when.
 local lost = {}
 
-local lines, send = {}, nil
-
--- A worker process that is to end may only begin what is due at once.
-local function arm(pause)
-	armed = ngx.timer.at(pause, send) or ngx.timer.at(0, send)
-end
+local lines = {}
 
 local function append(text)
 	last = last + 1
 	waiting[last] = text
+	bytes = bytes + #text
 end
 
 -- The socket holds a few hundred lines, and takes none while it is full.
 local function deliver(socket)
 	while first <= last and socket:send(waiting[first]) do
+		bytes = bytes - #waiting[first]
 		waiting[first] = nil
 		first = first + 1
 	end
@@ -41,19 +40,39 @@ local function tell_losses()
 	lost = {}
 end
 
-function send()
+-- How long to wait before the next try.
+local function try()
 	local before, socket = first, ngx.socket.udp()
-	if socket:setpeername("unix:/run/deployer/log") then
-		deliver(socket)
-		socket:close()
+	if not socket:setpeername("unix:/run/deployer/log") then
+		return AWAY
 	end
+	deliver(socket)
+	socket:close()
 	if first > last then
+		first, last = 1, 0
 		tell_losses()
+		return AGAIN
 	end
+	return first > before and AGAIN or PAUSE
+end
+
+local function send()
+	local ends
+	repeat
+		local pause = try()
+		if ngx.worker.exiting() then
+			ends = ends or ngx.now() + GRACE
+		end
+		if first <= last then
+			ngx.sleep(pause)
+		end
+	until first > last or ends and ngx.now() > ends
 	armed = false
-	if first <= last then
-		arm(first > before and AGAIN or PAUSE)
-	end
+end
+
+-- A worker process that is to end may only begin what is due at once.
+local function arm()
+	armed = armed or ngx.timer.at(PAUSE, send) or ngx.timer.at(0, send)
 end
 
 local function lose(app)
@@ -62,13 +81,12 @@ local function lose(app)
 end
 
 function lines.put(app, text)
-	if last - first >= ROOM then
-		return lose(app)
+	if bytes < ROOM then
+		append(("<134>" .. app .. "/heroku/router: " .. text):sub(1, LONGEST))
+	else
+		lose(app)
 	end
-	append("<134>" .. app .. "/heroku/router: " .. text)
-	if not armed then
-		arm(PAUSE)
-	end
+	arm()
 end
 
 return lines

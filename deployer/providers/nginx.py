@@ -5,18 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 from deployer.facts import Facts, Probe
 from deployer.fleet import Host
 from deployer.model import Sh, Stage, Step, Text, sha
 from deployer.placement import WEB
-from deployer.providers import parts, tls
+from deployer.providers import lua, parts, tls
 from deployer.providers.base import About, given, packaged, plain_cause, render, roles, scale
 from deployer.providers.host import BIN
 from deployer.providers.pages import pages
-from deployer.providers.router import CONNECTIONS, DEFAULT, MAIN, is_room_ours, shared
+from deployer.providers.router import (
+    CONNECTIONS,
+    DEFAULT,
+    MAIN,
+    Shared,
+    is_room_ours,
+    put,
+    see_shared,
+    shared,
+)
 from deployer.spec import Spec
 from deployer.world import World
 
@@ -24,11 +32,6 @@ SITE = "/etc/nginx/conf.d/deployer.{}.conf"
 DROP_IN = "/etc/systemd/system/nginx.service.d/deployer.conf"
 LOADED = "/run/deployer/nginx.loaded"
 ROOM = "worker_connections"
-LUA_FOLDER = "/usr/local/share/lua/5.1/deployer"
-"""Where the Lua of nginx looks for what a site has it require."""
-COMMON = "/etc/nginx/conf.d/deployer_common_{}.conf"
-"""What all sites say with the same words. Each word costs every request something, on any site."""
-LUA = ("balance", "counts", "lines", "mesh", "states", "told", "tries", "unserved")
 _GIVE, _TAKE = "have the role router on", "take the role router from"
 _MESH = (
     "Each router has one upstream line for each web dyno of the app on all hosts, under the app's domains. "
@@ -78,8 +81,8 @@ class NginxProvider:
         if "router" not in host.roles:
             return
         yield parts.unit_file(DROP_IN, packaged("nginx.loaded.conf"))
-        yield from _lua()
-        yield parts.File(COMMON.format(_digest()), _common())
+        yield from lua.files()
+        yield Shared(lua.COMMON.format(lua.digest()), lua.common())
         if world.release:
             yield _mesh(world, host)
         # After the mesh: a file of ours that keeps nginx from starting is mended first.
@@ -88,13 +91,14 @@ class NginxProvider:
     def probe(self, app: str) -> Probe:
         site = SITE.format(app)
         return Probe(
-            files=frozenset({site, DROP_IN, f"{LUA_FOLDER}/*/*", COMMON.format("*")}),
+            files=frozenset({site, DROP_IN, f"{lua.FOLDER}/*/*", lua.COMMON.format("*")}),
             texts=frozenset({site, LOADED}),
             units=frozenset({"nginx.service"}),
         )
 
     def observe(self, app: str, facts: Facts) -> Iterator[Any]:
-        yield from parts.see_files(facts, (DROP_IN, f"{LUA_FOLDER}/", COMMON.partition("{")[0]))
+        yield from parts.see_files(facts, (DROP_IN, f"{lua.FOLDER}/"))
+        yield from see_shared(facts, lua.COMMON.partition("{")[0])
         yield from parts.see_units(facts, ["nginx.service"])
         site = SITE.format(app)
         if config := facts.sha(site):
@@ -106,6 +110,8 @@ class NginxProvider:
     def converge(self, want: Any, have: Any, differs: frozenset[str]) -> Iterable[Step]:
         if isinstance(want, Mesh):
             return _take(want, have.config if have and have.config == have.loaded else None)
+        if isinstance(want, Shared):
+            return (put(want),)
         if isinstance(have, MeshSeen):
             return _remove(have.key)
         return parts.converge(want, have, differs) if want else ()
@@ -141,7 +147,10 @@ def served(app: str, facts: Facts) -> Mapping[str, str]:
 def _mesh(world: World, host: Host) -> Mesh:
     upstreams = world.rollout.routes
     before = tuple(_site(world, host, wave.routes) for wave in world.rollout.waves[:-1])
-    facts, texts = world.facts[host.name], {**shared(world, host), COMMON.format(_digest()): _common()}
+    facts, texts = (
+        world.facts[host.name],
+        {**shared(world, host), lua.COMMON.format(lua.digest()): lua.common()},
+    )
     common = {ROOM: str(CONNECTIONS)} | {path: config.sha for path, config in texts.items()}
     taken = tls.taken(world, host, names(world))
     return Mesh(world.app, _site(world, host, upstreams), upstreams, _shared(common, facts), taken, before)
@@ -154,7 +163,7 @@ def _site(world: World, host: Host, upstreams: Mapping[str, str]) -> Text:
             "nginx.site.conf.j2",
             app=world.app,
             variable=world.app.replace("-", "_"),
-            common=_word(),
+            common=lua.word(),
             upstreams=sorted(upstreams.items()),
             servers=servers,
             tls=world.tls,
@@ -165,35 +174,9 @@ def _site(world: World, host: Host, upstreams: Mapping[str, str]) -> Text:
             maintenance=world.platform.maintenance,
             routing=world.routing,
             pages=pages(world.config or {}),
-            lua=_module,
+            lua=lua.module,
         )
     )
-
-
-def _lua() -> Iterator[parts.File]:
-    """In a folder named by what is in it: one app's apply changes nothing for the sites of others."""
-    for name in LUA:
-        yield parts.File(f"{LUA_FOLDER}/{_digest()}/{name}.lua", Text(packaged(f"nginx.{name}.lua")))
-
-
-def _module(name: str) -> str:
-    """Lua for a module of ours; `require` alone would keep the compiler from what it leads to."""
-    path = f'"deployer.{_digest()}.{name}"'
-    return f"(package.loaded[{path}] or require({path}))"
-
-
-def _common() -> Text:
-    return Text(render("nginx.common.conf.j2", common=_word()))
-
-
-def _word() -> str:
-    return f"deployer_{_digest()}"
-
-
-@cache
-def _digest() -> str:
-    lua = "".join(packaged(f"nginx.{name}.lua") for name in LUA)
-    return sha(lua + render("nginx.common.conf.j2", common=""))[:12]
 
 
 def names(world: World) -> list[str]:
@@ -220,11 +203,12 @@ def _loaded(facts: Facts) -> dict[str, str]:
     """By path, the digest of what the running nginx has taken in; by its word, how many connections."""
     rows = [line.split(None, 1) for line in facts.texts.get(LOADED, "").splitlines()]
     pairs = [(row[0], row[1]) for row in rows if len(row) == 2]
-    return {path: digest for digest, path in pairs} | {word: n for word, n in pairs if word == ROOM}
+    room = {word: n.split(";")[0] for word, n in pairs if word == ROOM}
+    return {path: digest for digest, path in pairs} | room
 
 
 def _shared(taken: Mapping[str, str], facts: Facts) -> str | None:
-    names = (DEFAULT, MAIN, COMMON.format(_digest()), *((ROOM,) if is_room_ours(facts) else ()))
+    names = (DEFAULT, MAIN, lua.COMMON.format(lua.digest()), *((ROOM,) if is_room_ours(facts) else ()))
     lines = [f"{taken[name]}  {name}" for name in names if name in taken]
     return sha("\n".join(lines)) if lines else None
 

@@ -15,6 +15,8 @@ if ! said=$(nginx -t -q 2>&1); then
 	printf '%s\n' "$said"
 	exit 40
 fi
+# Units that an apply which was killed has not had read again.
+[ "$(systemctl show -p NeedDaemonReload --value nginx)" = no ] || systemctl daemon-reload
 systemctl is-active -q nginx || { systemctl restart nginx && exit 0 || exit 41; }
 master=$(cat /run/nginx.pid)
 workers() { cat "/proc/$master/task/$master/children"; }

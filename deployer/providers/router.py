@@ -165,6 +165,13 @@ class RouterProvider:
         return About(asks, (place,), _RULE, drop=drop)
 
 
+def see_shared(facts: Facts, prefix: str) -> Iterator[SharedSeen]:
+    """Files of ours under `prefix` that stand in nobody's way."""
+    for path, seen in sorted(facts.files.items()):
+        if path.startswith(prefix):
+            yield SharedSeen(f"file:{path}", seen.sha, False)
+
+
 def put(want: Shared) -> Step:
     """Checked by nginx, with nothing of Debian's own in its way."""
     argv = (f"{BIN}/mesh-put", want.path, *sorted(SHIPPED))
@@ -175,7 +182,7 @@ def _make_room() -> Step:
     """nginx takes it in with the app's file."""
     edit = f"s/^([[:space:]]*worker_connections[[:space:]]+){STOCK_CONNECTIONS};/\\1{CONNECTIONS};/"
     say = f"give nginx room for {CONNECTIONS} connections"
-    return Step(Stage.ROUTE, say, Sh(("sed", "-Ei", edit, NGINX)))
+    return Step(Stage.ROUTE, say, Sh(("sed", "-E", "-i", "--follow-symlinks", edit, NGINX)))
 
 
 def is_room_ours(facts: Facts) -> bool:

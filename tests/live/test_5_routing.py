@@ -322,14 +322,9 @@ def test_every_line_comes_while_rsyslogd_and_nginx_start_again(app: Contract) ->
 
     with ThreadPoolExecutor(4) as pool:
         clients = [pool.submit(many, which) for which in range(4)]
-        for again in (
-            "restart deployer.log",
-            "reload nginx",
-            "kill -s STOP deployer.log",
-            "kill -s CONT deployer.log",
-        ):
+        for again in ("restart", "kill -s STOP", "reload", "kill -s CONT"):
             time.sleep(0.5)
-            app.shop.ssh("box-1", f"systemctl {again}")
+            app.shop.ssh("box-1", f"systemctl {again} {'nginx' if again == 'reload' else 'deployer.log'}")
         goes.clear()
     asked = sorted(name for client in clients for name in client.result())
     logs = f"/var/lib/deployer/logs/{app.name}.log"
@@ -481,7 +476,7 @@ def crash(app: Contract) -> None:
 def test_counters_are_served_on_the_host(app: Contract) -> None:
     time.sleep(1.5)
     ask = (
-        "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/deployer/metrics.sock');"
+        "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/deployer/metrics._.sock');"
         " s.sendall(b'GET /metrics HTTP/1.0\\r\\n\\r\\n'); print(s.makefile().read())"
     )
     text = app.shop.ssh("box-1", f'python3 -c "{ask}"')

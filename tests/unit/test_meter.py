@@ -108,6 +108,7 @@ def on(meter: Any, monkeypatch: pytest.MonkeyPatch) -> Meter:
     for name, path in places.items():
         monkeypatch.setattr(meter.dynos, name, str(path))
     monkeypatch.setattr(meter.collect, "SITES", f"{meter.place}/deployer.*.conf")
+    monkeypatch.setattr(meter.collect, "COMMON", f"{meter.place}/deployer_common_*.conf")
     monkeypatch.setattr(meter.collect, "ROUTER", f"{meter.place}/metrics.sock")
     monkeypatch.setattr(meter.collect, "DISK", str(meter.place))
     monkeypatch.setattr(meter.say, "CHOICES", str(meter.place))
@@ -307,10 +308,11 @@ def router(meter: Any, answer: bytes) -> Iterator[None]:
     def serve() -> None:
         client, _ = server.accept()
         with client:
-            assert client.recv(1000).startswith(b"GET /metrics HTTP/1.0\r\n")
+            assert client.recv(1000) == b"GET /metrics HTTP/1.0\r\nHost: deployer_1f\r\n\r\n"
             client.sendall(answer)
 
-    (meter.place / "deployer.a.conf").touch()
+    for name in ("deployer.a.conf", "deployer_common_1f.conf"):
+        (meter.place / name).touch()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
         server.bind(meter.collect.ROUTER)
         server.listen()
