@@ -167,9 +167,8 @@ def test_r14_warns_and_r15_ends(eater: Shop) -> None:
     warned = [n for n, line in enumerate(life) if line == "Error R14 (Memory quota exceeded)"]
     assert len(warned) >= 2, said
     assert all(re.fullmatch(r"Process running mem=8\dM\(1[23]\d\.\d%\)", life[n - 1]) for n in warned), said
-    assert not [line for line in life[warned[0] :] if line.startswith(("Process exited", "State changed"))], (
-        said
-    )
+    ends = ("Process exited", "State changed from up")
+    assert not [line for line in life[warned[0] :] if line.startswith(ends)], said
     assert re.fullmatch(r"Process running mem=9\dM\(1[45]\d\.\d%\)", life[-1]), said
     assert said[end + 1 : end + 5] == [
         "Stopping process with SIGKILL",
