@@ -9,7 +9,7 @@ from typing import Any
 from measure import arguments, on_host, places
 
 from deployer import decision, sight, source
-from deployer.providers import nginx, parts, router
+from deployer.providers import lua, nginx, router
 from deployer.world import Claims, World
 
 FEW, MANY = 1, 1000
@@ -51,14 +51,8 @@ def _texts(world: World) -> dict[str, str]:
         claims=Claims(domains=(HOST,)),
         rollout=replace(world.rollout, waves=(), routes=routes),
     )
-    wants = list(nginx.NginxProvider().desire(simulated, host))
-    (mesh,) = (want for want in wants if isinstance(want, nginx.Mesh))
-    (common,) = (
-        want.content
-        for want in wants
-        if isinstance(want, parts.File) and want.path.startswith("/etc/nginx/conf.d/")
-    )
-    shared = router.shared(world, host)[router.DEFAULT].reveal() + common.reveal()
+    (mesh,) = (want for want in nginx.NginxProvider().desire(simulated, host) if isinstance(want, nginx.Mesh))
+    shared = router.shared(world, host)[router.DEFAULT].reveal() + lua.common().reveal()
     texts = {"site": mesh.config.reveal(), "shared": shared}
     return {name: base64.b64encode(text.encode()).decode() for name, text in texts.items()}
 
