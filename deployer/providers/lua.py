@@ -28,8 +28,13 @@ def module(name: str) -> str:
     return f"(package.loaded[{path}] or require({path}))"
 
 
+def path() -> str:
+    """Where the words of this version lie."""
+    return COMMON.format(digest())
+
+
 def common() -> Text:
-    """The file at COMMON."""
+    """What lies there."""
     return Text(render("nginx.common.conf.j2", common=word()))
 
 

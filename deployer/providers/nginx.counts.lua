@@ -76,9 +76,9 @@ local function sorted(dict, kind)
 	return found
 end
 
-local function by(kind, metric, label)
+local function by(all, kind, metric, label)
 	ngx.print("# TYPE ", metric, " counter\n")
-	for _, app in ipairs(apps()) do
+	for _, app in ipairs(all) do
 		for _, row in ipairs(sorted(app.dict, kind)) do
 			ngx.print(('%s{app="%s",%s="%s"} %d\n'):format(metric, app.name, label, row.label, row.count))
 		end
@@ -96,11 +96,11 @@ local function histogram(name, app, dict)
 end
 
 function counts.show()
-	by("status", "deployer_router_requests_total", "status")
-	by("code", "deployer_router_errors_total", "code")
-	local name = "deployer_router_seconds"
+	local all, name = apps(), "deployer_router_seconds"
+	by(all, "status", "deployer_router_requests_total", "status")
+	by(all, "code", "deployer_router_errors_total", "code")
 	ngx.print("# TYPE ", name, " histogram\n")
-	for _, app in ipairs(apps()) do
+	for _, app in ipairs(all) do
 		histogram(name, app.name, app.dict)
 	end
 end

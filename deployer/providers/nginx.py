@@ -82,7 +82,7 @@ class NginxProvider:
             return
         yield parts.unit_file(DROP_IN, packaged("nginx.loaded.conf"))
         yield from lua.files()
-        yield Shared(lua.COMMON.format(lua.digest()), lua.common())
+        yield Shared(lua.path(), lua.common())
         if world.release:
             yield _mesh(world, host)
         # After the mesh: a file of ours that keeps nginx from starting is mended first.
@@ -147,10 +147,8 @@ def served(app: str, facts: Facts) -> Mapping[str, str]:
 def _mesh(world: World, host: Host) -> Mesh:
     upstreams = world.rollout.routes
     before = tuple(_site(world, host, wave.routes) for wave in world.rollout.waves[:-1])
-    facts, texts = (
-        world.facts[host.name],
-        {**shared(world, host), lua.COMMON.format(lua.digest()): lua.common()},
-    )
+    facts = world.facts[host.name]
+    texts = {**shared(world, host), lua.path(): lua.common()}
     common = {ROOM: str(CONNECTIONS)} | {path: config.sha for path, config in texts.items()}
     taken = tls.taken(world, host, names(world))
     return Mesh(world.app, _site(world, host, upstreams), upstreams, _shared(common, facts), taken, before)
@@ -208,7 +206,7 @@ def _loaded(facts: Facts) -> dict[str, str]:
 
 
 def _shared(taken: Mapping[str, str], facts: Facts) -> str | None:
-    names = (DEFAULT, MAIN, lua.COMMON.format(lua.digest()), *((ROOM,) if is_room_ours(facts) else ()))
+    names = (DEFAULT, MAIN, lua.path(), *((ROOM,) if is_room_ours(facts) else ()))
     lines = [f"{taken[name]}  {name}" for name in names if name in taken]
     return sha("\n".join(lines)) if lines else None
 
