@@ -1,1 +1,0 @@
-"""From source to slug: what a slug is made of, and the buildpacks that make it."""
