@@ -9,7 +9,9 @@ from typing import Any
 import bench_app
 from measure import arguments, on_host, places
 
-from deployer import sight, source, status
+from deployer import source
+from deployer.engine import sight
+from deployer.planning import status
 
 
 def main() -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from measure import DEPLOY, HERE, arguments, client, in_turn, places, timed
 
-from deployer import planner, source
-from deployer.fleet import Fleet
+from deployer import source
+from deployer.planning import planner
 from deployer.providers import PROVIDERS
 from deployer.remote import channel
+from deployer.spec.fleet import Fleet
 
 LICENSES = "/usr/share/common-licenses"
 TEN = ["Apache-2.0", "Artistic", "BSD", "GPL-1", "GPL-2", "GPL-3", "LGPL-2", "LGPL-2.1", "LGPL-3", "MPL-2.0"]

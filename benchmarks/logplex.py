@@ -17,7 +17,9 @@ from typing import Any
 import bench_app
 from measure import DEPLOY, HERE, arguments, on_host, places
 
-from deployer import sight, source, status
+from deployer import source
+from deployer.engine import sight
+from deployer.planning import status
 
 APP = HERE.parent / "tests" / "live" / "app_logs"
 LINES, RATE, AWAY = 40_000, 200, 60

@@ -6,7 +6,8 @@ import sys
 import time
 from pathlib import Path
 
-from deployer import planner, source
+from deployer import source
+from deployer.planning import planner
 from deployer.providers import PROVIDERS
 from deployer.remote.connect import connect
 from deployer.remote.observe import observe

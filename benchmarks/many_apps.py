@@ -8,9 +8,11 @@ from typing import Any
 
 from measure import arguments, on_host, places
 
-from deployer import decision, sight, source
-from deployer.providers import lua, nginx, router
-from deployer.world import Claims, World
+from deployer import source
+from deployer.engine import decision, sight
+from deployer.providers import nginx, router
+from deployer.providers.nginx import lua
+from deployer.world.world import Claims, World
 
 FEW, MANY = 1, 1000
 APP = "sim-0000"

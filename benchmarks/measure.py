@@ -14,8 +14,8 @@ from typing import Any
 
 import paramiko
 
-from deployer.fleet import Fleet
 from deployer.remote.known import known_hosts
+from deployer.spec.fleet import Fleet
 
 HERE = Path(__file__).parent
 DEPLOY = str(Path(sys.executable).with_name("deploy"))

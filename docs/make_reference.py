@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deployer.sizes import SIZES
 from deployer.source import data
 from deployer.source.needs import SERVICES
+from deployer.spec.sizes import SIZES
 
 PAGE = Path(__file__).with_name("reference.md")
 KINDS = ("app", "fleet", "stack")

@@ -13,14 +13,14 @@ import pytest
 from fleets import Fleet
 from machine import Refused
 
-from deployer import acting, decision, engine
-from deployer.facts import Probe
-from deployer.model import Act, Barrier, Fetch, Stage
-from deployer.plan import Plan
+from deployer.engine import acting, decision, engine
+from deployer.engine.sight import Sight
+from deployer.model.plan import Plan
+from deployer.model.steps import Act, Barrier, Fetch, Stage
 from deployer.problems import DeployerError, Problem
 from deployer.remote import bootstrap, holding, observe, stopping
-from deployer.sight import Sight
-from deployer.spec import Spec
+from deployer.spec.spec import Spec
+from deployer.world.facts import Probe
 
 FINE, NO, SILENT, STOP = "fine", "no", "silent", "stop"
 

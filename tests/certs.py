@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
-from deployer.platform import Certificate
+from deployer.spec.platform import Certificate
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 """The moment that tests take to be now."""

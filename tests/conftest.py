@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 
-from deployer import decision
+from deployer.engine import decision
 from deployer.remote import holding
 
 # a busy machine makes no example wrong

@@ -10,18 +10,19 @@ from typing import Any
 from certs import pair
 from machine import Machine
 
-from deployer import decision, planner
-from deployer.app import load_app
-from deployer.facts import Facts
-from deployer.fleet import Host, load_fleet
-from deployer.model import Entry, Step, Text, Tree, sha
-from deployer.plan import Plan
+from deployer.engine import decision
+from deployer.engine.sight import Sight, departing
+from deployer.engine.sight import probe as look_for
+from deployer.model.plan import Plan
+from deployer.model.steps import Entry, Step, Text, Tree, sha
+from deployer.planning import planner
 from deployer.providers import PROVIDERS
-from deployer.sight import Sight, departing
-from deployer.sight import probe as look_for
 from deployer.source import buildpacks, data
-from deployer.spec import Spec
-from deployer.world import World
+from deployer.spec.app import load_app
+from deployer.spec.fleet import Host, load_fleet
+from deployer.spec.spec import Spec
+from deployer.world.facts import Facts
+from deployer.world.world import World
 
 ALL = "router dynos logplex build"
 WEB = {"web": "gunicorn app:hello"}

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from applies import Applies, At
 from machine import DYNOS, Machine
 
-from deployer.model import Sh
-from deployer.plan import Plan
+from deployer.model.plan import Plan
+from deployer.model.steps import Sh
 from deployer.providers.nginx import _SERVER
 
 SITE = "/etc/nginx/conf.d/deployer.hello.conf"

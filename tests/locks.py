@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from deployer.remote import channel
+from shipped import script
 
-SCRIPT = Path(channel.__file__).with_name("lock.py")
+SCRIPT = script("lock.py")
 START = """
 import json, os, runpy, sys, time
 script, names, jump, line = sys.argv[1], json.loads(sys.argv[2]), float(sys.argv[3]), sys.stdin.buffer.readline()

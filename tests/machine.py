@@ -1,4 +1,4 @@
-"""A host in memory: it takes the steps of a plan, and answers the probe as `remote/probe.py` does.
+"""A host in memory: it takes the steps of a plan, and answers the probe as `remote/on_host/probe.py` does.
 
 What a step does here is what it is for, no more: a unit starts when what it reads is there, a service notes
 what it took in. An act that nobody taught the machine is an error, so no step goes by unseen.
@@ -14,8 +14,8 @@ from typing import Any
 
 from certs import pair
 
-from deployer.facts import Facts, Probe, read
-from deployer.model import Fetch, Put, Send, Sh, Text, sha
+from deployer.model.steps import Fetch, Put, Send, Sh, Text, sha
+from deployer.world.facts import Facts, Probe, read
 
 BIN = "/var/lib/deployer/bin"
 GUARDS = "/var/lib/deployer/guard"

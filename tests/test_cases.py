@@ -18,9 +18,9 @@ from certs import pair
 from fleets import Fleet, fleet, in_order, spec
 from machine import Machine
 
-from deployer import decision
-from deployer.model import Sh
-from deployer.plan import Plan
+from deployer.engine import decision
+from deployer.model.plan import Plan
+from deployer.model.steps import Sh
 from deployer.providers import PROVIDERS
 from deployer.views import text
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from deployer.build.packs import meant
 from deployer.problems import Problem
 from deployer.source.files import manifest
+from deployer.spec.packs import meant
 
 CORPUS = Path(os.environ.get("DEPLOYER_CORPUS", "no-corpus"))
 pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason="DEPLOYER_CORPUS names no folder")

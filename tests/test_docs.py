@@ -16,10 +16,10 @@ import pytest
 import typer
 from jsonschema import Draft202012Validator
 
-from deployer import planner
 from deployer.cli.app import app
-from deployer.fleet import load_fleet
+from deployer.planning import planner
 from deployer.source import data
+from deployer.spec.fleet import load_fleet
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(

@@ -11,8 +11,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from machine import DYNOS, Machine
 
-from deployer.model import Fetch, Put, Send, Sh, Stage
-from deployer.plan import Plan
+from deployer.model.plan import Plan
+from deployer.model.steps import Fetch, Put, Send, Sh, Stage
 from deployer.views import text
 
 often = settings(max_examples=25, deadline=None, derandomize=True, database=None, phases=[Phase.generate])

@@ -12,10 +12,10 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from machine import Machine
 
-from deployer.model import Stage
-from deployer.plan import Plan
+from deployer.model.plan import Plan
+from deployer.model.steps import Stage
 from deployer.problems import InputError, ReleaseFailedError
-from deployer.spec import Spec
+from deployer.spec.spec import Spec
 
 often = settings(max_examples=40, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 

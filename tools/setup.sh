@@ -16,4 +16,4 @@ echo "setting up $venv"
 "$venv/bin/pip" install -q --disable-pip-version-check --require-hashes -r requirements.lock
 "$venv/bin/pip" install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 # as pip does for a package that is not only linked
-"$venv/bin/python" -m compileall -q -x build/buildpacks deployer
+"$venv/bin/python" -m compileall -q -x deployer/buildpacks/ deployer

@@ -29,7 +29,7 @@ def build(
 
     Example: deploy build --buildpack nodejs --buildpack python
     """
-    from deployer import engine
+    from deployer.engine import engine
     from deployer.views import json, text
 
     spec, sight = seen(folder, environment, without, accept_new, "", buildpacks)

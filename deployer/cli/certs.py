@@ -14,9 +14,9 @@ from deployer.cli.platform import MESH, looked, put
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from deployer.platform import Edit, Platform
-    from deployer.sight import Sight
-    from deployer.spec import Spec
+    from deployer.engine.sight import Sight
+    from deployer.spec.platform import Edit, Platform
+    from deployer.spec.spec import Spec
 
 app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
@@ -63,10 +63,11 @@ def add(
 
     Example: deploy certs add fullchain.pem privkey.pem
     """
-    from deployer import certificates, claims, decision
-    from deployer.platform import with_certificate
+    from deployer.engine import decision
     from deployer.problems import InputError
     from deployer.source.certificates import pair
+    from deployer.spec.platform import with_certificate
+    from deployer.world import certificates, claims
 
     own = pair(chain, key)
 
@@ -92,8 +93,8 @@ def remove(
 
     Example: deploy certs remove shop.example.com
     """
-    from deployer.platform import with_certificate
     from deployer.problems import InputError, Problem
+    from deployer.spec.platform import with_certificate
 
     def choose(_spec: Spec, _sight: Sight, settings: Platform) -> Edit:
         if name not in settings.certificates:
@@ -123,7 +124,7 @@ def _found(folder: Path, environment: str | None, without: list[str] | None) -> 
 
 
 def _own(spec: Spec, settings: Platform) -> Iterator[dict[str, Any]]:
-    from deployer import certificates
+    from deployer.world import certificates
 
     for name, pair in certificates.own(spec, settings).items():
         origin = "command" if settings.certificates.get(name) == pair else "fleet.json"
@@ -132,8 +133,9 @@ def _own(spec: Spec, settings: Platform) -> Iterator[dict[str, Any]]:
 
 def _automatic(spec: Spec, sight: Sight) -> Iterator[dict[str, Any]]:
     """As the first router has them: all hold the same."""
-    from deployer.providers import certificates, nginx, tls
-    from deployer.settling import settled
+    from deployer.engine.settling import settled
+    from deployer.providers import certificates, nginx
+    from deployer.providers.nginx import tls
 
     if spec.fleet.tls.acme is None:
         return
@@ -149,7 +151,8 @@ def _automatic(spec: Spec, sight: Sight) -> Iterator[dict[str, Any]]:
 
 
 def _row(name: str, chain: str, origin: str, note: str = "") -> dict[str, Any]:
-    from deployer import certificates, decision
+    from deployer.engine import decision
+    from deployer.world import certificates
 
     found = certificates.described(chain)
     if found is None:

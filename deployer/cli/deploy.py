@@ -13,8 +13,8 @@ from deployer.cli import options as o
 from deployer.cli.looking import built_first, decided, seen
 
 if TYPE_CHECKING:
-    from deployer.decision import Decided
-    from deployer.plan import Plan
+    from deployer.engine.decision import Decided
+    from deployer.model.plan import Plan
 
 
 def validate(folder: o.Folder = o.HERE, environment: o.Environment = None, as_json: o.Json = False) -> None:
@@ -94,7 +94,7 @@ def apply(
 
     Example: deploy apply -C examples/hello --yes
     """
-    from deployer import engine
+    from deployer.engine import engine
 
     began = time.monotonic()
     spec, sight = seen(folder, environment, without, accept_new, slug, to=to)
@@ -130,10 +130,11 @@ def destroy(
 
     Example: deploy destroy --confirm hello
     """
-    from deployer import engine, planner
-    from deployer.decision import Decided, gone
+    from deployer.engine import engine
+    from deployer.engine.decision import Decided, gone
+    from deployer.engine.sight import look
+    from deployer.planning import planner
     from deployer.providers import PROVIDERS
-    from deployer.sight import look
 
     began = time.monotonic()
     spec = o.known(folder, environment)
@@ -155,9 +156,9 @@ def unlock(folder: o.Folder = o.HERE, environment: o.Environment = None, without
 
     Example: deploy unlock
     """
-    from deployer.durations import span
+    from deployer.engine.sight import look
     from deployer.remote.holding import unlock as break_lock
-    from deployer.sight import look
+    from deployer.spec.durations import span
     from deployer.views import text
 
     sight = look(o.known(folder, environment), tuple(without or ()))
@@ -199,9 +200,9 @@ def _returned(decided: Decided, old: str) -> None:
 
 
 def _same(saved: str, decided: Decided) -> None:
+    from deployer.model.stale import moved
     from deployer.problems import StalePlanError
     from deployer.source.saved import load
-    from deployer.stale import moved
 
     if problems := moved(load(saved), decided.plan):
         raise StalePlanError(problems)

@@ -35,7 +35,7 @@ def list_domains(
 
     Example: deploy domains list
     """
-    from deployer import status
+    from deployer.planning import status
     from deployer.views import json, text
 
     spec = o.known(folder, environment)

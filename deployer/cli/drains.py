@@ -11,10 +11,10 @@ from deployer.cli import options as o
 from deployer.cli.platform import looked, put
 
 if TYPE_CHECKING:
-    from deployer.drains import Drain
-    from deployer.platform import Edit, Platform
-    from deployer.sight import Sight
-    from deployer.spec import Spec
+    from deployer.engine.sight import Sight
+    from deployer.spec.drains import Drain
+    from deployer.spec.platform import Edit, Platform
+    from deployer.spec.spec import Spec
 
 drains_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 DRAINS = frozenset({"platform", "rsyslog", "drains"})
@@ -55,7 +55,7 @@ def list_drains(
     Example: deploy drains list
     """
     from deployer import source
-    from deployer.status import drain
+    from deployer.planning.status import drain
     from deployer.views import json, text
 
     spec = source.with_drains(o.known(folder, environment))
@@ -84,9 +84,9 @@ def add_drain(
 
     Example: deploy drains add syslog+tls://logs.example.com:6514
     """
-    from deployer.drains import HINT, objection
-    from deployer.platform import with_drains
     from deployer.problems import InputError, Problem
+    from deployer.spec.drains import HINT, objection
+    from deployer.spec.platform import with_drains
 
     chosen = _given(url)
     if wrong := objection(chosen):
@@ -108,9 +108,9 @@ def remove_drain(
 
     Example: deploy drains remove d.34f0a1f2-6b1c-4c39-9b1a-0d5e8f7a2b11
     """
-    from deployer.drains import named
-    from deployer.platform import with_drains
     from deployer.problems import InputError, Problem
+    from deployer.spec.drains import named
+    from deployer.spec.platform import with_drains
 
     word = _given(which)
 
@@ -132,9 +132,9 @@ def _given(word: str) -> str:
 
 def _there(spec: Spec, sight: Sight, settings: Platform) -> tuple[Drain, ...]:
     """The drains that there are, by token; the app must have been released, or nothing has a token."""
-    from deployer import drains
     from deployer.problems import InputError, Problem
-    from deployer.releases import seen_keys
+    from deployer.spec import drains
+    from deployer.world.releases import seen_keys
 
     keys = seen_keys(spec.fleet.app, sight.facts.values())
     if keys is None:

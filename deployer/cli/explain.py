@@ -24,7 +24,7 @@ def explain(
 
     Example: deploy explain nginx/box-1/hello
     """
-    from deployer.explain import explain as explained
+    from deployer.planning.explain import explain as explained
     from deployer.views import json, text
     from deployer.views.explanation import explanation
 

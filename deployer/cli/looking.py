@@ -10,9 +10,9 @@ from deployer.cli import options as o
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from deployer.decision import Decided
-    from deployer.sight import Sight
-    from deployer.spec import Spec
+    from deployer.engine.decision import Decided
+    from deployer.engine.sight import Sight
+    from deployer.spec.spec import Spec
 
 
 def seen(
@@ -24,8 +24,8 @@ def seen(
     buildpacks: list[str] | None = None,
     to: str = "",
 ) -> tuple[Spec, Sight]:
-    from deployer.rollback import pinned
-    from deployer.sight import look
+    from deployer.engine.sight import look
+    from deployer.world.rollback import pinned
 
     spec = o.load(folder, environment, tuple(buildpacks or ()), slug, to)
     if accept_new:
@@ -36,7 +36,7 @@ def seen(
 
 def decided(spec: Spec, sight: Sight) -> Decided:
     """The plan; it says so where only a build can tell some process types. Raises InputError for none."""
-    from deployer.decision import decide, has_unknown_types, unknown_types
+    from deployer.engine.decision import decide, has_unknown_types, unknown_types
     from deployer.problems import InputError, Problem
 
     if not has_unknown_types(spec, sight):
@@ -50,9 +50,9 @@ def decided(spec: Spec, sight: Sight) -> Decided:
 
 def built_first(spec: Spec, sight: Sight, as_json: bool, lock_wait: int) -> Sight:
     """The build comes before the plan where only a build can tell which process types there are."""
-    from deployer import engine
-    from deployer.decision import has_unknown_types, unknown_types
-    from deployer.sight import look_again
+    from deployer.engine import engine
+    from deployer.engine.decision import has_unknown_types, unknown_types
+    from deployer.engine.sight import look_again
     from deployer.views import text
 
     if not has_unknown_types(spec, sight):

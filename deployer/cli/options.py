@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deployer.durations import seconds
+from deployer.spec.durations import seconds
 
 if TYPE_CHECKING:
-    from deployer.events import Event
-    from deployer.spec import Spec
+    from deployer.model.events import Event
+    from deployer.spec.spec import Spec
 
 Folder = Annotated[
     Path, typer.Option("--app-dir", "-C", help="The folder with app.json, Procfile and fleet.json.")

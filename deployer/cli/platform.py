@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from deployer.platform import Edit, Platform
-    from deployer.sight import Sight
-    from deployer.spec import Spec
+    from deployer.engine.sight import Sight
+    from deployer.spec.platform import Edit, Platform
+    from deployer.spec.spec import Spec
 
 domains_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 MESH = frozenset({"platform", "router", "certificates", "nginx"})
@@ -38,8 +38,8 @@ def maintenance(
 
     Example: deploy maintenance on
     """
-    from deployer.platform import with_maintenance
     from deployer.problems import InputError, Problem
+    from deployer.spec.platform import with_maintenance
 
     if state not in ("", "on", "off"):
         raise InputError(Problem(f"maintenance is on or off, not {state!r}", hint="deploy maintenance on"))
@@ -64,7 +64,7 @@ def add_domains(
 
     Example: deploy domains add shop.example.com
     """
-    from deployer.platform import with_domains
+    from deployer.spec.platform import with_domains
 
     edit = with_domains(add=_checked(names))
     put(folder, environment, as_json, without, lock_wait, lambda *_: edit, MESH)
@@ -83,8 +83,8 @@ def remove_domains(
 
     Example: deploy domains remove shop.example.com
     """
-    from deployer.platform import with_domains
     from deployer.problems import InputError, Problem
+    from deployer.spec.platform import with_domains
 
     chosen = _checked(names)
 
@@ -112,8 +112,9 @@ def put(
 
     `choose` makes the edit of what is there; it raises InputError for one that cannot be made.
     """
-    from deployer import engine, source
-    from deployer.settling import settled
+    from deployer import source
+    from deployer.engine import engine
+    from deployer.engine.settling import settled
     from deployer.views import json, text
 
     began = time.monotonic()
@@ -139,8 +140,8 @@ def put(
 
 def looked(spec: Spec, without: list[str] | None) -> tuple[Sight, Platform]:
     """One look, and what commands have put on the platform until now."""
-    from deployer.releases import seen_platform
-    from deployer.sight import look
+    from deployer.engine.sight import look
+    from deployer.world.releases import seen_platform
 
     sight = look(spec, tuple(without or ()))
     return sight, seen_platform(spec.fleet.app, sight.facts.values())

@@ -12,7 +12,7 @@ import typer
 from deployer.cli import options as o
 
 if TYPE_CHECKING:
-    from deployer.spec import Spec
+    from deployer.spec.spec import Spec
 
 
 def ps(
@@ -25,8 +25,8 @@ def ps(
 
     Example: deploy ps
     """
-    from deployer import status
-    from deployer.sight import look
+    from deployer.engine.sight import look
+    from deployer.planning import status
     from deployer.views import json, text
 
     spec = o.known(folder, environment)
@@ -68,9 +68,9 @@ def logs(
 
     Example: deploy logs --since 10m --ps web.1
     """
-    from deployer.logs import query
     from deployer.problems import ReaderLeftError
     from deployer.remote import logplexes
+    from deployer.world.logs import query
 
     asked = query("", number, source, process, since)
     spec: Spec = o.known(folder, environment)
@@ -88,8 +88,8 @@ def logs(
 
 
 def _print(lines: list[str], as_json: bool) -> None:
-    from deployer.logs import fields, shown
     from deployer.views import json, text
+    from deployer.world.logs import fields, shown
 
     tinted = text.terminal()
     for batch in (lines[i : i + 100] for i in range(0, len(lines), 100)):

@@ -9,8 +9,8 @@ import typer
 from deployer.cli import options as o
 
 if TYPE_CHECKING:
-    from deployer.sight import Sight
-    from deployer.spec import Spec
+    from deployer.engine.sight import Sight
+    from deployer.spec.spec import Spec
 
 LONGEST = 1 << 20
 """Bytes of a build's log that are shown."""
@@ -74,8 +74,8 @@ def show(
 def _seen(
     folder: Any, environment: str | None, without: list[str] | None
 ) -> tuple[Spec, Sight, list[dict[str, Any]]]:
-    from deployer import status
-    from deployer.sight import look
+    from deployer.engine.sight import look
+    from deployer.planning import status
 
     spec = o.known(folder, environment)
     sight = look(spec, tuple(without or ()))
@@ -89,7 +89,7 @@ def _row(release: dict[str, Any]) -> tuple[object, ...]:
 
 def _facts(release: dict[str, Any]) -> list[tuple[Any, ...]]:
     """A line a fact; config vars by name only."""
-    from deployer.verdict import line
+    from deployer.planning.verdict import line
 
     words = release | {"config": " ".join(release["config"])}
     words["proof"] = line(words["proof"]) if words["proof"] else "none"
@@ -98,10 +98,10 @@ def _facts(release: dict[str, Any]) -> list[tuple[Any, ...]]:
 
 
 def _build_log(spec: Spec, sight: Sight, slug: str) -> list[str]:
+    from deployer.engine.sight import end_of
     from deployer.problems import InputError, Problem
-    from deployer.releases import APPS
-    from deployer.sight import end_of
     from deployer.views import text
+    from deployer.world.releases import APPS
 
     end = end_of(sight, f"{APPS}/{spec.fleet.app}/slugs/{slug}/.build.log", LONGEST)
     if end is None:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from deployer import planner
-from deployer.decision import Decided
-from deployer.events import Tell
-from deployer.failure import failed_release, is_of_release
-from deployer.model import Fetch, Stage
-from deployer.plan import Plan
+from deployer.engine.decision import Decided
+from deployer.engine.failure import failed_release, is_of_release
+from deployer.engine.sight import Sight, look_again
+from deployer.model.events import Tell
+from deployer.model.plan import Plan
+from deployer.model.steps import Fetch, Stage
+from deployer.planning import planner
 from deployer.problems import (
     DeployerError,
     InputError,
@@ -21,13 +22,12 @@ from deployer.problems import (
     StoppedError,
     UnsettledError,
 )
-from deployer.providers.dynos import restarting
-from deployer.sight import Sight, look_again
-from deployer.spec import Spec
-from deployer.world import Rollout, World
+from deployer.providers.lxc.dynos import restarting
+from deployer.spec.spec import Spec
+from deployer.world.world import Rollout, World
 
 if TYPE_CHECKING:
-    from deployer.remote.converge import Run
+    from deployer.remote.run import Run
     from deployer.remote.stopping import Stop
 
 

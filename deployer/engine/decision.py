@@ -7,33 +7,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from deployer import (
-    certificates,
-    claims,
-    drains,
-    obstacles,
-    placement,
-    planner,
-    releases,
-    rollback,
-    rollout,
-    slugs,
-    source,
-)
-from deployer.build.packs import Buildpack, label
-from deployer.build.slug import Build, Slug
-from deployer.facts import Facts
-from deployer.model import Stage, Text
-from deployer.plan import Plan
+from deployer import source
+from deployer.engine.sight import Sight
+from deployer.model.plan import Plan
+from deployer.model.steps import Stage, Text
+from deployer.planning import obstacles, planner, rollout
 from deployer.problems import InputError, Problem
 from deployer.providers import PROVIDERS
 from deployer.providers.base import Provider
-from deployer.releases import Keys
-from deployer.sight import Sight
 from deployer.source import data
 from deployer.source.buildpacks import commit, shared
-from deployer.spec import Spec
-from deployer.world import Release, Task, World
+from deployer.spec import drains
+from deployer.spec.packs import Buildpack, label
+from deployer.spec.slug import Build, Slug
+from deployer.spec.spec import Spec
+from deployer.world import certificates, claims, placement, releases, rollback, slugs
+from deployer.world.facts import Facts
+from deployer.world.releases import Keys
+from deployer.world.world import Release, Task, World
 
 
 @dataclass(frozen=True)

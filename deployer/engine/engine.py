@@ -9,24 +9,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from deployer import planner, stale
-from deployer.acting import Job, act, act_only
-from deployer.decision import Decided, decide, gone
-from deployer.events import Tell
-from deployer.model import Sh, Stage, Step
-from deployer.plan import Change, Plan
+from deployer.engine.acting import Job, act, act_only
+from deployer.engine.decision import Decided, decide, gone
+from deployer.engine.sight import Sight, look_again
+from deployer.model import stale
+from deployer.model.events import Tell
+from deployer.model.plan import Change, Plan
+from deployer.model.steps import Sh, Stage, Step
+from deployer.planning import planner
 from deployer.problems import DeployerError, StalePlanError, UnreachableError
 from deployer.providers import PROVIDERS
-from deployer.releases import APPS
-from deployer.sight import Sight, look_again
-from deployer.spec import Spec
+from deployer.spec.spec import Spec
+from deployer.world.releases import APPS
 
 if TYPE_CHECKING:
     from deployer.remote.stopping import Stop
 
 
 BUILD_LOCK = "/var/lib/deployer/.build.lock"
-"""Held by whoever builds on a host (slug.build.py)."""
+"""Held by whoever builds on a host (slug/on_host/slug-build.py)."""
 
 
 @dataclass(frozen=True)

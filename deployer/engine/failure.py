@@ -6,21 +6,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from deployer import placement, planner, releases, rollout
-from deployer.events import Tell
-from deployer.facts import Facts
-from deployer.fleet import Fleet
-from deployer.fleet import Rollout as Limits
-from deployer.model import Stage, Text
-from deployer.plan import Plan
+from deployer.engine.sight import Sight, secret
+from deployer.model.events import Tell
+from deployer.model.plan import Plan
+from deployer.model.steps import Stage, Text
+from deployer.planning import planner, rollout
 from deployer.problems import DeployerError, Problem, ReleaseFailedError
 from deployer.providers import PROVIDERS
-from deployer.providers.dynos import is_up
-from deployer.sight import Sight, secret
-from deployer.world import Release, Seat, World
+from deployer.providers.lxc.dynos import is_up
+from deployer.spec.fleet import Fleet
+from deployer.spec.fleet import Rollout as Limits
+from deployer.world import placement, releases
+from deployer.world.facts import Facts
+from deployer.world.world import Release, Seat, World
 
 if TYPE_CHECKING:
-    from deployer.remote.converge import Run
+    from deployer.remote.run import Run
 
 DECISIVE = {Stage.BUILD: "slug", Stage.RELEASE: "task", Stage.START: "lxc", Stage.WATCH: "release"}
 """Whose step at which stage speaks for the release, and not for its host or network."""

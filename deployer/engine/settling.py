@@ -5,28 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from deployer import (
-    certificates,
-    claims,
-    drains,
-    obstacles,
-    placement,
-    planner,
-    platform,
-    releases,
-    rollback,
-)
-from deployer.decision import Decided, bare, now
-from deployer.facts import Facts
-from deployer.fleet import Host
-from deployer.model import Text
-from deployer.platform import Edit
+from deployer.engine.decision import Decided, bare, now
+from deployer.engine.sight import Sight
+from deployer.model.steps import Text
+from deployer.planning import obstacles, planner
 from deployer.problems import InputError, Problem
 from deployer.providers import PROVIDERS, nginx
-from deployer.providers.pages import ERROR, MAINTENANCE
-from deployer.sight import Sight
-from deployer.spec import Spec
-from deployer.world import Release, Rollout, World
+from deployer.providers.nginx.pages import ERROR, MAINTENANCE
+from deployer.spec import drains, platform
+from deployer.spec.fleet import Host
+from deployer.spec.platform import Edit
+from deployer.spec.spec import Spec
+from deployer.world import certificates, claims, placement, releases, rollback
+from deployer.world.facts import Facts
+from deployer.world.world import Release, Rollout, World
 
 
 def settled(spec: Spec, sight: Sight, edit: Edit, names: frozenset[str]) -> Decided:

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from deployer import planner, releases, rollback
-from deployer.facts import Facts, Probe
-from deployer.fleet import Host
-from deployer.model import Text
+from deployer.model.steps import Text
+from deployer.planning import planner
 from deployer.problems import Problem, UnreachableError
 from deployer.providers import PROVIDERS
-from deployer.spec import Spec
+from deployer.spec.fleet import Host
+from deployer.spec.spec import Spec
+from deployer.world import releases, rollback
+from deployer.world.facts import Facts, Probe
 
 if TYPE_CHECKING:
     from deployer.remote.connect import Links

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from deployer.plan import Field, Shown
+from deployer.model.plan import Field, Shown
 
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 

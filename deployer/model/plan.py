@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from deployer.model import Barrier, Stage, Step, sha, turn
+from deployer.model.steps import Barrier, Stage, Step, sha, turn
 
 Action = Literal["create", "update", "delete"]
 Shown = str | int | bool | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from deployer.plan import Plan
+from deployer.model.plan import Plan
 from deployer.problems import Problem, Where
 
 HINT = "the plan is stale; look at a new one: deploy plan --out FILE"

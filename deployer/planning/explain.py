@@ -7,14 +7,15 @@ from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from deployer import diff, planner
-from deployer.fleet import Host
-from deployer.plan import Plan
+from deployer.model import diff
+from deployer.model.plan import Plan
+from deployer.planning import planner
 from deployer.problems import InputError, Problem
 from deployer.providers import PROVIDERS
 from deployer.providers.base import About, Provider
-from deployer.spec import Spec
-from deployer.world import World
+from deployer.spec.fleet import Host
+from deployer.spec.spec import Spec
+from deployer.world.world import World
 
 NEAREST, SHOWN = 3, 5
 REVERT = "put the lines above back, if it is they that changed"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from deployer import certificates, claims
-from deployer.facts import Facts
-from deployer.fleet import Host
 from deployer.problems import Problem, Where
 from deployer.providers.keepalived import interface
 from deployer.providers.router import defaults
 from deployer.providers.rsyslog import RELP_PORT
-from deployer.spec import Spec
-from deployer.world import Claims
+from deployer.spec.fleet import Host
+from deployer.spec.spec import Spec
+from deployer.world import certificates, claims
+from deployer.world.facts import Facts
+from deployer.world.world import Claims
 
 NEEDED_MB = 1500
 """Free disk for packages, an image and a slug on a host that has none yet."""

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from functools import reduce
 from typing import Any
 
-from deployer import diff
-from deployer.facts import Facts, Probe
-from deployer.fleet import Host
-from deployer.plan import Action, Change, Plan
+from deployer.model import diff
+from deployer.model.plan import Action, Change, Plan
 from deployer.providers.base import Provider
-from deployer.world import World
+from deployer.spec.fleet import Host
+from deployer.world.facts import Facts, Probe
+from deployer.world.world import World
 
 
 def probe(providers: Iterable[Provider], app: str) -> Probe:

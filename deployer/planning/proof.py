@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deployer.providers import nginx
-from deployer.providers.dynos import RUN
+from deployer.providers.lxc.dynos import RUN
 from deployer.providers.router import proxies
-from deployer.world import Seat, World
+from deployer.world.world import Seat, World
 
 ROUNDS = (1, 3, 6)
 """Rounds through a router at each attempt, ten in all: other requests take turns of the same round robin."""

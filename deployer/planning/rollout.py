@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from deployer import placement
-from deployer.fleet import Host, share
-from deployer.fleet import Rollout as Limits
-from deployer.plan import Capacity
+from deployer.model.plan import Capacity
 from deployer.problems import InputError, Problem, Where
-from deployer.providers.dynos import is_up, restarting
-from deployer.world import Rollout, Seat, Wave, World
+from deployer.providers.lxc.dynos import is_up, restarting
+from deployer.spec.fleet import Host, share
+from deployer.spec.fleet import Rollout as Limits
+from deployer.world import placement
+from deployer.world.world import Rollout, Seat, Wave, World
 
 
 @dataclass(frozen=True)

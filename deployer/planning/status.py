@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deployer import releases as kept
-from deployer.drains import Drain
-from deployer.facts import Facts
-from deployer.fleet import Fleet
-from deployer.placement import DYNOS
 from deployer.providers import nginx
-from deployer.providers.drain import STATES
-from deployer.providers.dynos import running
+from deployer.providers.drains.drain import STATES
+from deployer.providers.lxc.dynos import running
+from deployer.spec.drains import Drain
+from deployer.spec.fleet import Fleet
+from deployer.world import releases as kept
+from deployer.world.facts import Facts
+from deployer.world.placement import DYNOS
 
 
 def dynos(app: str, facts: Mapping[str, Facts]) -> list[dict[str, Any]]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deployer.planning.proof import Goal, Seen, line_name, tries
 from deployer.problems import Problem, Where
-from deployer.proof import Goal, Seen, line_name, tries
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,15 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Protocol
 
-from deployer.facts import Facts, Probe
-from deployer.model import Step
+from deployer.model.steps import Step
+from deployer.world.facts import Facts, Probe
 
 if TYPE_CHECKING:
     import jinja2
 
-    from deployer.fleet import Host
-    from deployer.spec import Spec
-    from deployer.world import World
+    from deployer.spec.fleet import Host
+    from deployer.spec.spec import Spec
+    from deployer.world.world import World
 
 
 class Seen(Protocol):

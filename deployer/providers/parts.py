@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from deployer.diff import Sealed
-from deployer.facts import Facts
-from deployer.fleet import Host
-from deployer.model import Guard, Put, Sh, Stage, Step, Text
+from deployer.model.diff import Sealed
+from deployer.model.steps import Guard, Put, Sh, Stage, Step, Text
 from deployer.providers.base import About, roles
-from deployer.spec import Spec
+from deployer.spec.fleet import Host
+from deployer.spec.spec import Spec
+from deployer.world.facts import Facts
 
 APT = ("apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300", "-o", "APT::Get::Assume-Yes=true")
 

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from deployer.fleet import Host
 from deployer.problems import DeployerError, Problem, UnreachableError, Where
 from deployer.remote.session import connection
-from deployer.sizes import Size
+from deployer.spec.fleet import Host
+from deployer.spec.sizes import Size
 
 ATTACH = "/var/lib/deployer/bin/dyno-attach"
 NO_RELEASE, NO_ROOM, NOT_THERE = 66, 75, 127

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from deployer.events import Event
-from deployer.facts import Facts
+from deployer.model.events import Event
 from deployer.problems import DeployerError, Problem, Where
 from deployer.remote import channel
+from deployer.world.facts import Facts
 
 if TYPE_CHECKING:
     from deployer.remote.connect import Links

@@ -47,8 +47,8 @@ def script(name: str) -> bytes:
 
 
 def source(name: str) -> str:
-    """A shipped script as it lies beside this module."""
-    return (files("deployer") / "remote" / name).read_text("utf-8")
+    """A script for hosts as it lies in this room."""
+    return (files("deployer") / "remote" / "on_host" / name).read_text("utf-8")
 
 
 def execute(

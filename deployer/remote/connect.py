@@ -19,11 +19,11 @@ from pyinfra.api import Config, Inventory, State  # noqa: E402
 from pyinfra.api.exceptions import ConnectError  # noqa: E402
 from pyinfra.api.host import Host as Remote  # noqa: E402
 
-from deployer.fleet import Host  # noqa: E402
-from deployer.jumps import gate  # noqa: E402
 from deployer.problems import Problem, Where  # noqa: E402
 from deployer.remote.jump import check, gates_of, through, unreached  # noqa: E402
 from deployer.remote.known import known_hosts  # noqa: E402
+from deployer.spec.fleet import Host  # noqa: E402
+from deployer.spec.jumps import gate  # noqa: E402
 
 CONNECT_SECONDS = 10
 AT_ONCE = 8

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -14,14 +13,15 @@ from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.operation import add_op
 from pyinfra.api.operations import run_ops
 
-from deployer.events import Event, Tell
-from deployer.model import Barrier, Fetch, Sh, Stage, Step, Text
-from deployer.plan import Plan
+from deployer.model.events import Tell
+from deployer.model.plan import Plan
+from deployer.model.steps import Barrier, Fetch, Sh, Stage, Step, Text
 from deployer.problems import Problem
 from deployer.remote import channel, guarding
 from deployer.remote.connect import Links, anew
-from deployer.remote.hearing import Listener, Steps
+from deployer.remote.hearing import Listener
 from deployer.remote.orders import SHARE_PORT, orders
+from deployer.remote.run import Run, Steps
 from deployer.remote.stopping import Stop
 
 SHARE = "/var/lib/deployer/bin/share"
@@ -31,32 +31,6 @@ SILENCE = 30.0
 
 Work = dict[str, Steps]
 """Steps of one barrier by host."""
-
-
-@dataclass
-class Run:
-    """One apply under way: what failed, by host, and what must never be said aloud."""
-
-    links: Links
-    plan: Plan
-    tell: Tell
-    hidden: tuple[Text, ...] = ()
-    """What no output may show."""
-    stop: Stop = field(default_factory=Stop)
-    lock: str = ""
-    """The id of the lock under which it runs; a build has none."""
-    key: Text = field(default_factory=lambda: Text(secrets.token_hex(32), secret=True))
-    failed: dict[str, Problem] = field(default_factory=dict)
-    lost: set[str] = field(default_factory=set)
-    """Those of the failed whose link broke or that fell silent, so that no step is known to have failed."""
-    addresses: dict[str, str] = field(default_factory=dict)
-    """The change whose step failed, by host; a host that could not run steps at all has none."""
-    stage: Stage | None = None
-    stopped: bool = False
-    """It ended early, for `stop.why`, and some steps were not begun."""
-
-    def event(self, kind: Any, **words: Any) -> None:
-        self.tell(Event(kind, **words))
 
 
 def converge(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from deployer.model import Guard, Put, Sh, Step, Text
+from deployer.model.steps import Guard, Put, Sh, Step, Text
 from deployer.problems import Problem, Where
 from deployer.providers.host import GUARDS
 from deployer.remote import channel
-from deployer.remote.hearing import Steps
+from deployer.remote.run import Steps
 
 SECONDS = 60
 """After which a guarded change that nobody confirmed is put back."""

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from deployer.model import Step
+from deployer.model.steps import Step
 from deployer.problems import Problem, Where
-
-if TYPE_CHECKING:
-    from deployer.remote.converge import Run
+from deployer.remote.run import Run, Steps
 
 TAIL = 12
 """Lines of a failed step's output that are shown."""
 SHORTEST_SECRET = 4
 """Characters; what is shorter would blot out half of the output and is no secret."""
-
-Steps = tuple[tuple[str, Step], ...]
-"""What one host does at a barrier, each step with the address of its change."""
 
 
 class Listener:

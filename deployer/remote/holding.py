@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from deployer.durations import span
-from deployer.events import Event, Tell
+from deployer.model.events import Event, Tell
 from deployer.problems import DeployerError, LockedError, Problem, StoppedError, UnreachableError, Where
 from deployer.remote import channel
 from deployer.remote.grip import ANSWER, LET_GO, STEP, Grip, Record, at_once, let_go, take
 from deployer.remote.stopping import INTERRUPTED
+from deployer.spec.durations import span
 
 if TYPE_CHECKING:
     from deployer.remote.connect import Links

@@ -10,12 +10,12 @@ from typing import Any
 import paramiko
 from pyinfra.connectors.sshuserclient.client import get_host_keys
 
-from deployer.fleet import Host
-from deployer.jumps import gate
 from deployer.problems import Problem
 from deployer.remote.connect import Links, connect  # noqa: I001  (it patches what paramiko takes)
 from deployer.remote.jump import gates_of, through
 from deployer.remote.known import known_hosts
+from deployer.spec.fleet import Host
+from deployer.spec.jumps import gate
 
 SECONDS = 10
 Way = Callable[[], Any]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from deployer.fleet import Host
-from deployer.jumps import gate
 from deployer.problems import Problem, Where
+from deployer.spec.fleet import Host
+from deployer.spec.jumps import gate
 
 
 def gates_of(hosts: Iterable[Host]) -> tuple[Host, ...]:

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from deployer.fleet import Host
-from deployer.logs import Query, Repeats, merged
 from deployer.problems import InputError, Problem, UnreachableError
 from deployer.remote.reel import Reel
 from deployer.remote.session import log_tail, lost
+from deployer.spec.fleet import Host
+from deployer.world.logs import Query, Repeats, merged
 
 PAUSES = (1.0, 2.0, 5.0)
 """Seconds between tries to come back to a host; the last one for ever."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deployer.facts import Facts, Probe, fresh, read
 from deployer.problems import DeployerError, Problem, Where
 from deployer.remote import channel
+from deployer.world.facts import Facts, Probe, fresh, read
 
 if TYPE_CHECKING:
     from deployer.remote.connect import Links

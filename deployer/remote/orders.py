@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any, BinaryIO
 
-from deployer.model import Act, Fetch, Put, Send, Sh, Step, Text
+from deployer.model.steps import Act, Fetch, Put, Send, Sh, Step, Text
 from deployer.source.archive import tarball
 
 FETCH = "/var/lib/deployer/bin/fetch"

@@ -13,9 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from deployer.build.packs import Archive, Buildpack, Elsewhere, Git, label
 from deployer.problems import InputError, Problem
 from deployer.source.tree import git_environment, tree
+from deployer.spec.packs import Archive, Buildpack, Elsewhere, Git, label
 
 PATIENCE = 60
 """Seconds without a word from the other side."""

@@ -8,13 +8,13 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from deployer.events import Event, Tell
+from deployer.model.events import Event, Tell
+from deployer.planning.proof import ROUNDS, Goal, Seen, orders
+from deployer.planning.verdict import Proof, judged, line
 from deployer.problems import Problem, Where
-from deployer.proof import ROUNDS, Goal, Seen, orders
-from deployer.releases import APPS
 from deployer.remote import channel
-from deployer.verdict import Proof, judged, line
-from deployer.world import World
+from deployer.world.releases import APPS
+from deployer.world.world import World
 
 if TYPE_CHECKING:
     from deployer.remote.connect import Links

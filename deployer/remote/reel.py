@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from deployer.logs import keyed, overflow, stamp
+from deployer.world.logs import keyed, overflow, stamp
 
 BOUND = 10_000
 """Lines that wait for a slow reader; what comes then is dropped and counted (L11)."""

@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
-from deployer.fleet import Host
-from deployer.jumps import gate
 from deployer.problems import Problem, Where
+from deployer.spec.fleet import Host
+from deployer.spec.jumps import gate
 
 TAIL = "/var/lib/deployer/bin/log-tail"
 SILENCE = 10.0

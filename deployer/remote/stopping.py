@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING
 
-from deployer.events import Event, Tell
+from deployer.model.events import Event, Tell
 from deployer.remote import channel
 
 if TYPE_CHECKING:

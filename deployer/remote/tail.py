@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deployer.logs import Query
-from deployer.model import Sh, Stage, Step, Text
+from deployer.model.steps import Sh, Stage, Step, Text
 from deployer.remote import channel
 from deployer.remote.orders import orders
 from deployer.remote.session import TAIL
+from deployer.world.logs import Query
 
 if TYPE_CHECKING:
     from deployer.remote.connect import Links

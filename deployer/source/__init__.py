@@ -10,17 +10,17 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from deployer.app import App
-from deployer.certificates import unfit as objections
-from deployer.fleet import Fleet, FromFile, Host
-from deployer.model import Text, Tree
+from deployer.model.steps import Text, Tree
 from deployer.problems import InputError, Problem, Where
 from deployer.source import buildpacks, certificates, config, cross_rules, data, drains, procfile
 from deployer.source.files import Inventory, Manifest, inventory, manifest, with_defaults
 from deployer.source.names import is_free
 from deployer.source.needs import missing
 from deployer.source.tree import tree as read_tree
-from deployer.spec import Spec
+from deployer.spec.app import App
+from deployer.spec.fleet import Fleet, FromFile, Host
+from deployer.spec.spec import Spec
+from deployer.world.certificates import unfit as objections
 
 __all__ = ["load", "missing", "validate", "with_certificates", "with_drains"]
 

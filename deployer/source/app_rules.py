@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from deployer.app import as_text
 from deployer.problems import Problem, Where
 from deployer.source.names import PORT, objection
 from deployer.source.text import escape, name, shown
+from deployer.spec.app import as_text
 
 At = Callable[[str], Where]
 """The place of a JSON pointer in the file at hand."""

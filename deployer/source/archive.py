@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
-from deployer.model import Entry, Text, Tree
+from deployer.model.steps import Entry, Text, Tree
 from deployer.problems import InputError, Problem, Where
 
 IN_MEMORY = 64 * 1024**2

@@ -11,15 +11,15 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import deployer.build
-from deployer.build.packs import ORDER, Buildpack, Elsewhere, Local, label, meant
-from deployer.model import Tree
+import deployer
+from deployer.model.steps import Tree
 from deployer.problems import InputError, Problem, Where
 from deployer.source.app_rules import At
 from deployer.source.text import shown
 from deployer.source.tree import git_environment, tree
+from deployer.spec.packs import ORDER, Buildpack, Elsewhere, Local, label, meant
 
-HOME = Path(deployer.build.__file__).parent / "buildpacks"
+HOME = Path(deployer.__file__).parent / "buildpacks"
 SUPPORT = ".ours"
 """Functions that our own buildpacks share, sent beside them."""
 PATIENCE = 30
@@ -94,7 +94,7 @@ def default_types(packs: tuple[Buildpack | Elsewhere, ...], source: Tree) -> Map
     ours = [pack.name for pack in packs if isinstance(pack, Buildpack) and pack.ours]
     if not packs or len(ours) < len(packs):
         return None
-    from deployer.build.slug import process_types
+    from deployer.spec.slug import process_types
 
     with _as_built(source) as folder:
         return process_types(_says(ours[-1], "release", folder) or "")

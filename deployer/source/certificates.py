@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from deployer.fleet import Fleet
-from deployer.https import OwnCertificate
-from deployer.platform import Certificate
 from deployer.problems import InputError, Problem
 from deployer.source import config
 from deployer.source.app_rules import At
-from deployer.values import FromFile, Source
+from deployer.spec.fleet import Fleet
+from deployer.spec.https import OwnCertificate
+from deployer.spec.platform import Certificate
+from deployer.spec.values import FromFile, Source
 
 
 def pair(chain: Path, key: Path) -> Certificate:

@@ -7,12 +7,12 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from deployer.fleet import FromCommand, FromEnv, FromFile, Literal, Source
-from deployer.model import Text
+from deployer.model.steps import Text
 from deployer.problems import InputError, Problem
 from deployer.source.app_rules import At
 from deployer.source.names import is_free
 from deployer.source.text import escape
+from deployer.spec.fleet import FromCommand, FromEnv, FromFile, Literal, Source
 
 LARGEST = 64 * 1024
 LARGE = 32 * 1024

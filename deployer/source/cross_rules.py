@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from deployer.app import DEFAULT_STACK, Scale
-from deployer.fleet import Fleet
 from deployer.problems import Problem, Where
-from deployer.sizes import SIZES
 from deployer.source.app_rules import At
 from deployer.source.files import Inventory, Manifest
 from deployer.source.schema import nearest
 from deployer.source.text import escape, shown
-from deployer.stacks import Stack, named
+from deployer.spec.app import DEFAULT_STACK, Scale
+from deployer.spec.fleet import Fleet
+from deployer.spec.sizes import SIZES
+from deployer.spec.stacks import Stack, named
 
 NEEDED_ROLES = {
     "router": "takes the requests to the app's web process",

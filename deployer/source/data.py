@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from deployer.app import DEFAULT_STACK
-from deployer.stacks import Stack, named
+from deployer.spec.app import DEFAULT_STACK
+from deployer.spec.stacks import Stack, named
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from deployer.drains import HINT, objection
-from deployer.fleet import Fleet
 from deployer.problems import InputError, Problem
 from deployer.source import config
 from deployer.source.app_rules import At
+from deployer.spec.drains import HINT, objection
+from deployer.spec.fleet import Fleet
 
 _PEM = "-----BEGIN CERTIFICATE-----"
 

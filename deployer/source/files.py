@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from deployer.app import App, in_environment, load_app
-from deployer.fleet import Fleet, load_fleet
 from deployer.problems import InputError, Problem, Where
 from deployer.source import app_rules, data, fleet_rules, procfile, schema
 from deployer.source.app_rules import At
 from deployer.source.text import Document, duplicates, escape, parse, read
+from deployer.spec.app import App, in_environment, load_app
+from deployer.spec.fleet import Fleet, load_fleet
 
 _APP_NAME = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")
 _NO_FLEET = 'Write it: {"hosts": {"one": {"address": "…", "roles": ["router", "dynos", "logplex", "build"]}}}'

@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from deployer.fleet import host_list
-from deployer.jumps import placed
 from deployer.problems import Problem
-from deployer.sizes import megabytes
 from deployer.source.app_rules import At
 from deployer.source.names import PORT, objection
 from deployer.source.text import escape, shown
+from deployer.spec.fleet import host_list
+from deployer.spec.jumps import placed
+from deployer.spec.sizes import megabytes
 
 _LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
 _HOSTNAME = re.compile(rf"(?=.{{1,253}}\Z)(?!.*\.[0-9]+\Z)(?![0-9]+\Z){_LABEL}(\.{_LABEL})*")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from fnmatch import fnmatchcase
 
-from deployer.app import Addon
 from deployer.problems import Problem
 from deployer.source.names import is_free
 from deployer.source.text import shown
-from deployer.spec import Spec
+from deployer.spec.app import Addon
+from deployer.spec.spec import Spec
 
 SERVICES: dict[str, tuple[str, ...]] = {
     "bonsai": ("BONSAI_URL",),

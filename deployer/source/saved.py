@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from deployer.plan import digest
+from deployer.model.plan import digest
 from deployer.problems import InputError, Problem, Where
 from deployer.source import data
 from deployer.source.text import parse, read

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from deployer.model import Entry, Tree
+from deployer.model.steps import Entry, Tree
 from deployer.problems import InputError, Problem, Where
 from deployer.source.text import place, read
 

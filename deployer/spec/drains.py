@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from deployer import platform
-from deployer.platform import Platform
 from deployer.problems import InputError, Problem
+from deployer.spec import platform
+from deployer.spec.platform import Platform
 
 SCHEMES = ("syslog", "syslog+tls", "https", "http")
 MOST = 5

@@ -6,14 +6,14 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from deployer.app import Scale, Value
-from deployer.https import OwnCertificate, Tls
-from deployer.sizes import DEFAULT_SIZE, SIZES, Size, megabytes
-from deployer.values import FromCommand as FromCommand
-from deployer.values import FromEnv as FromEnv
-from deployer.values import FromFile as FromFile
-from deployer.values import Literal as Literal
-from deployer.values import Source as Source
+from deployer.spec.app import Scale, Value
+from deployer.spec.https import OwnCertificate, Tls
+from deployer.spec.sizes import DEFAULT_SIZE, SIZES, Size, megabytes
+from deployer.spec.values import FromCommand as FromCommand
+from deployer.spec.values import FromEnv as FromEnv
+from deployer.spec.values import FromFile as FromFile
+from deployer.spec.values import Literal as Literal
+from deployer.spec.values import Source as Source
 
 ROLES = ("router", "dynos", "logplex", "build", "data")
 

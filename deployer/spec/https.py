@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from deployer.app import Value
-from deployer.values import FromCommand, FromEnv, FromFile
+from deployer.spec.app import Value
+from deployer.spec.values import FromCommand, FromEnv, FromFile
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 

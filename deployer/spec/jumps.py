@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deployer.fleet import Host
+from deployer.spec.fleet import Host
 
 
 def gate(host: Host) -> Host | None:

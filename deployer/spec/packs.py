@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from deployer.model import Tree
+from deployer.model.steps import Tree
 
 ORDER = ("ruby", "nodejs", "python", "java", "gradle", "php", "go", "static")
 """Our own, in the order in which an app that names none is tried (Heroku contract 7.5 and 9)."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from deployer.model import Text
+from deployer.model.steps import Text
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from deployer.app import Value
+from deployer.spec.app import Value
 
 DEFAULT_SIZE = "standard"
 _MEGABYTES = {"mb": 1, "gb": 1024, "tb": 1024 * 1024}

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deployer.build.packs import Buildpack
-from deployer.fleet import BuildLimits
-from deployer.model import Send, Text, Tree, sha
-from deployer.stacks import Stack
+from deployer.model.steps import Send, Text, Tree, sha
+from deployer.spec.fleet import BuildLimits
+from deployer.spec.packs import Buildpack
+from deployer.spec.stacks import Stack
 
 SCRIPT = "/var/lib/deployer/bin/slug-build"
 PATIENCE = 3600

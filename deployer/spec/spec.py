@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from deployer.app import App
-from deployer.build.packs import Buildpack, Elsewhere
-from deployer.fleet import Fleet
-from deployer.model import Text, Tree
-from deployer.platform import Certificate
+from deployer.model.steps import Text, Tree
 from deployer.problems import Problem, Where
-from deployer.stacks import Stack
+from deployer.spec.app import App
+from deployer.spec.fleet import Fleet
+from deployer.spec.packs import Buildpack, Elsewhere
+from deployer.spec.platform import Certificate
+from deployer.spec.stacks import Stack
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from deployer.app import Value
-from deployer.model import sha
+from deployer.model.steps import sha
+from deployer.spec.app import Value
 
 
 class Stack(Value):

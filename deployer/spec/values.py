@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from deployer.app import Value
+from deployer.spec.app import Value
 
 
 class Literal(Value):

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
-from deployer.platform import Certificate, Platform
 from deployer.problems import Problem
-from deployer.spec import Spec
-from deployer.world import World
+from deployer.spec.platform import Certificate, Platform
+from deployer.spec.spec import Spec
+from deployer.world.world import World
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from deployer.facts import Facts
-from deployer.fleet import Fleet, Host
-from deployer.platform import Platform
 from deployer.problems import Problem, Where
-from deployer.releases import APPS
-from deployer.world import Claims
+from deployer.spec.fleet import Fleet, Host
+from deployer.spec.platform import Platform
+from deployer.world.facts import Facts
+from deployer.world.releases import APPS
+from deployer.world.world import Claims
 
 
 def path(app: str) -> str:

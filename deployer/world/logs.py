@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from deployer.durations import seconds
 from deployer.problems import InputError, Problem
+from deployer.spec.durations import seconds
 
 LATEST = 100
 SOURCES = ("", "app", "heroku")

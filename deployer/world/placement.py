@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from deployer.app import App
-from deployer.facts import Facts
-from deployer.fleet import Fleet, Host
 from deployer.problems import InputError, Problem, Where
-from deployer.releases import APPS
-from deployer.sizes import Size
-from deployer.world import Release, Seat
+from deployer.spec.app import App
+from deployer.spec.fleet import Fleet, Host
+from deployer.spec.sizes import Size
+from deployer.world.facts import Facts
+from deployer.world.releases import APPS
+from deployer.world.world import Release, Seat
 
 WEB, RELEASE = "web", "release"
 DYNOS = "/var/lib/deployer/dynos"

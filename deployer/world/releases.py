@@ -10,11 +10,11 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from deployer import platform
-from deployer.facts import Facts
-from deployer.model import Text
-from deployer.platform import Platform
-from deployer.world import Outcome, Release, read_release
+from deployer.model.steps import Text
+from deployer.spec import platform
+from deployer.spec.platform import Platform
+from deployer.world.facts import Facts
+from deployer.world.world import Outcome, Release, read_release
 
 APPS = "/var/lib/deployer/apps"
 KEPT = 5

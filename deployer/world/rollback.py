@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from deployer import releases
-from deployer.facts import Facts, Probe
-from deployer.fleet import Host
-from deployer.model import Text
+from deployer.model.steps import Text
 from deployer.problems import InputError, Problem, Where
-from deployer.releases import APPS, Keys
-from deployer.spec import Spec
-from deployer.world import Release
+from deployer.spec.fleet import Host
+from deployer.spec.spec import Spec
+from deployer.world import releases
+from deployer.world.facts import Facts, Probe
+from deployer.world.releases import APPS, Keys
+from deployer.world.world import Release
 
 PREVIOUS = "previous"
 """In place of a number: the last release before the current one that succeeded."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from deployer.build.slug import RECORD, Slug, read_slug
-from deployer.facts import Facts
-from deployer.releases import APPS
+from deployer.spec.slug import RECORD, Slug, read_slug
+from deployer.world.facts import Facts
+from deployer.world.releases import APPS
 
 
 def held(facts: Facts) -> Iterator[tuple[str, str]]:

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from deployer.build.slug import Build
-from deployer.drains import Drain
-from deployer.facts import Facts
-from deployer.fleet import Health, Host, Metrics, Routing
-from deployer.https import Tls
-from deployer.model import Stage, Text
-from deployer.plan import Capacity
-from deployer.platform import Certificate, Platform
-from deployer.stacks import Stack
+from deployer.model.plan import Capacity
+from deployer.model.steps import Stage, Text
+from deployer.spec.drains import Drain
+from deployer.spec.fleet import Health, Host, Metrics, Routing
+from deployer.spec.https import Tls
+from deployer.spec.platform import Certificate, Platform
+from deployer.spec.slug import Build
+from deployer.spec.stacks import Stack
+from deployer.world.facts import Facts
 
 Outcome = Literal["pending", "succeeded", "failed"]
 

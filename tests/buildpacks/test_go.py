@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-PACKS = Path(__file__).parents[2] / "deployer/build/buildpacks"
+PACKS = Path(__file__).parents[2] / "deployer/buildpacks"
 PACK = PACKS / "go"
 GO = """#!/bin/sh
 [ "$1" = version ] && echo "go version go{version} linux/amd64" && exit

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from scripts import written
 
-PACKS = Path(__file__).parents[2] / "deployer/build/buildpacks"
+PACKS = Path(__file__).parents[2] / "deployer/buildpacks"
 PACK = PACKS / "gradle"
 TOOLS = {
     "javac": 'echo "javac 17.0.9"',

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from scripts import written
 
-PACKS = Path(__file__).parents[2] / "deployer/build/buildpacks"
+PACKS = Path(__file__).parents[2] / "deployer/buildpacks"
 PACK = PACKS / "java"
 PROFILE = PACKS / ".ours/java.profile.d"
 JAVAC = '#!/bin/sh\necho "javac {version}"\n'

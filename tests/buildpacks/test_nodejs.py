@@ -18,7 +18,7 @@ from types import SimpleNamespace
 
 import pytest
 
-PACKS = Path(__file__).parents[2] / "deployer/build/buildpacks"
+PACKS = Path(__file__).parents[2] / "deployer/buildpacks"
 PACK = PACKS / "nodejs"
 NODE = f"node-linux-{'arm64' if os.uname().machine == 'aarch64' else 'x64'}"
 # stands for lib/resolve.js, too: an exact version, else the newest of a table

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from scripts import ran
 
-PACK = Path(__file__).parents[2] / "deployer/build/buildpacks/php"
+PACK = Path(__file__).parents[2] / "deployer/buildpacks/php"
 SERVER = PACK / "share/heroku-php-nginx"
 
 

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
-PACKS = Path(__file__).parents[2] / "deployer/build/buildpacks"
+PACKS = Path(__file__).parents[2] / "deployer/buildpacks"
 PACK = PACKS / "python"
 
 

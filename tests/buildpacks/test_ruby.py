@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from scripts import ran, written
 
-PACK = Path(__file__).parents[2] / "deployer/build/buildpacks/ruby"
+PACK = Path(__file__).parents[2] / "deployer/buildpacks/ruby"
 RUBY = '#!/bin/sh\ncase "$2" in *RUBY_VERSION*) printf 3.1.7 ;; *) exit "${ADMITTED:-0}" ;; esac\n'
 """Stands in for a Ruby: says its version, and whether the Gemfile admits it."""
 TRIED = '. "$1/../.ours/buildpack.sh"; . "$1/lib/version.sh"; build_dir=$PWD cache_dir=$PWD/c env_dir=$PWD/e; choose_ruby'

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-PACKS = Path(__file__).parents[2] / "deployer/build/buildpacks"
+PACKS = Path(__file__).parents[2] / "deployer/buildpacks"
 PACK = PACKS / "static"
 has_nginx = pytest.mark.skipif(
     not os.access("/usr/sbin/nginx", os.X_OK) or os.geteuid() == 0, reason="needs nginx, and not to be root"

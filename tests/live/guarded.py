@@ -9,11 +9,11 @@ import json
 import sys
 from pathlib import Path
 
-from deployer.fleet import load_fleet
-from deployer.model import Guard, Sh, Stage, Step, Text
-from deployer.plan import Change, Plan
+from deployer.model.plan import Change, Plan
+from deployer.model.steps import Guard, Sh, Stage, Step, Text
 from deployer.remote.connect import connect
 from deployer.remote.converge import converge
+from deployer.spec.fleet import load_fleet
 
 CLOSE = 'echo after >"$1" && exec nft -f -'
 

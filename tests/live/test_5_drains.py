@@ -17,7 +17,7 @@ import pytest
 from conftest import Shop
 from receivers import GATEWAY, Tcp, frames, https, until
 
-from deployer.platform import plainly
+from deployer.spec.platform import plainly
 
 pytestmark = pytest.mark.live
 

@@ -11,12 +11,12 @@ from fleets import ALL, fleet, spec
 from harm import harm
 from machine import Machine
 
-from deployer import releases
-from deployer.facts import Facts
-from deployer.model import Fetch, Sh, Stage
+from deployer.model.steps import Fetch, Sh, Stage
 from deployer.problems import PartlyAppliedError, ReleaseFailedError, StoppedError, UnreachableError
 from deployer.providers.nginx import _SERVER
-from deployer.spec import Spec
+from deployer.spec.spec import Spec
+from deployer.world import releases
+from deployer.world.facts import Facts
 
 TWO: dict[str, Any] = {"hosts": {"a": ALL, "b": "router dynos"}, "scale": {"web": 2}}
 THREE: dict[str, Any] = {"hosts": {"a": ALL, "b": "dynos", "c": "dynos"}, "scale": {"web": 3}}

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from deployer.app import Addon, App, Scale, Var, in_environment, load_app
 from deployer.source import needs, validate
 from deployer.source.files import manifest
+from deployer.spec.app import Addon, App, Scale, Var, in_environment, load_app
 
 
 def app_of(**keys: Any) -> App:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import os
@@ -21,12 +20,13 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from shipped import loaded, script
 
-from deployer.build.packs import Buildpack
-from deployer.build.slug import Build, document, process_types, read_slug, send
-from deployer.model import Entry, Fetch, Text, Tree
+from deployer.model.steps import Entry, Fetch, Text, Tree
 from deployer.remote import orders
-from deployer.stacks import Stack
+from deployer.spec.packs import Buildpack
+from deployer.spec.slug import Build, document, process_types, read_slug, send
+from deployer.spec.stacks import Stack
 
 ROOT = Path(__file__).parents[2] / "deployer"
 KEY, OTHER_KEY = "ab" * 32, "cd" * 32
@@ -35,16 +35,6 @@ rooted = pytest.mark.skipif(
     os.geteuid() != 0 or not all(map(shutil.which, ("zstd", "openssl", "setpriv"))),
     reason="needs root, zstd, openssl and setpriv, as a host has them",
 )
-
-
-def script(name: str) -> ModuleType:
-    """A script for hosts as a module of its own."""
-    place = importlib.util.spec_from_file_location(name.replace(".", "_"), ROOT / "providers" / f"{name}.py")
-    assert place is not None
-    assert place.loader is not None
-    module = importlib.util.module_from_spec(place)
-    place.loader.exec_module(module)
-    return module
 
 
 # a slug's identity
@@ -138,7 +128,7 @@ Sourcesentry: {entry}
 
 @pytest.fixture
 def sources() -> ModuleType:
-    return script("stack.sources")
+    return loaded("stack-sources.py")
 
 
 def index(entry: str, release: str = "bookworm", origin: str = "Debian", component: str = "main") -> str:
@@ -179,7 +169,7 @@ def test_what_is_not_debian_itself_is_left_out(sources: ModuleType, tmp_path: Pa
 
 @pytest.fixture
 def stack() -> ModuleType:
-    return script("stack.make")
+    return loaded("stack-make.py")
 
 
 DEFINITION = {
@@ -263,7 +253,7 @@ def special(kind: bytes, target: str = "") -> tarfile.TarInfo:
 def unpack(folder: Path, tar: bytes) -> subprocess.CompletedProcess[bytes]:
     folder.mkdir(mode=0o700)
     os.chown(folder, USER, USER)
-    argv = [sys.executable, str(ROOT / "providers/slug.unpack.py"), str(USER), f"source={folder}"]
+    argv = [sys.executable, str(script("unpack.py")), str(USER), f"source={folder}"]
     return subprocess.run(argv, input=tar, capture_output=True, check=False)
 
 
@@ -322,12 +312,12 @@ def test_a_line_that_breaks_between_two_files_does_not_pass_for_the_end(tmp_path
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A build host's folders, with a stand-in for the one-off dyno."""
-    module, home = script("slug.build"), tmp_path / "home"
+    module, home = loaded("slug-build.py"), tmp_path / "home"
     monkeypatch.setattr(module, "HOME", home)
     monkeypatch.setattr(module, "RUN", tmp_path / "run")
     (home / "bin").mkdir(parents=True)
-    for name, place in (("unpack", "unpack"), ("relay", "slug-relay")):
-        shutil.copy(ROOT / f"providers/slug.{name}.py", home / "bin" / place)
+    for place in ("unpack", "slug-relay"):
+        shutil.copy(script(f"{place}.py"), home / "bin" / place)
         (home / "bin" / place).chmod(0o755)
     app = home / "apps/hello"
     job = module.Job("hello", "ab12", USER - 1000, 0, {})
@@ -489,7 +479,7 @@ def test_a_cache_is_for_one_stack(host: SimpleNamespace) -> None:
 @pytest.fixture
 def inside(tmp_path: Path) -> SimpleNamespace:
     """slug-compile with the dyno's folders in a temporary place."""
-    text = (ROOT / "providers/slug.compile.sh").read_text().replace("/tmp/", f"{tmp_path}/")
+    text = script("slug-compile.sh").read_text().replace("/tmp/", f"{tmp_path}/")
     (tmp_path / "slug-compile").write_text(text.replace(" /app", f" {tmp_path}/app"))
     for folder in ("app", "cache", "env", "result", "buildpacks"):
         (tmp_path / folder).mkdir()
@@ -563,7 +553,7 @@ def test_a_build_ends_with_our_numbers(inside: SimpleNamespace, scripts: dict[st
 @pytest.fixture
 def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     """A server over one slug and one image, and a receiver's empty folder."""
-    share, fetch = script("share.serve"), script("share.fetch")
+    share, fetch = loaded("share.py"), loaded("fetch.py")
     here, there = tmp_path / "here", tmp_path / "there"
     there.mkdir()
     (here / "apps/hello/slugs/ab12/app/a b").mkdir(parents=True)
@@ -760,7 +750,7 @@ def test_what_goes_over_the_line_tells_nothing(fleet: SimpleNamespace) -> None:
 
 
 def test_both_ends_derive_the_same() -> None:
-    share, fetch = script("share.serve"), script("share.fetch")
+    share, fetch = loaded("share.py"), loaded("fetch.py")
     assert share.mac(KEY, "/a") == fetch.mac(KEY, "/a") != share.mac(OTHER_KEY, "/a")
     assert share.mac(KEY, "/a", io.BytesIO(b"x")) == fetch.mac(KEY, "/a", io.BytesIO(b"x"))
     assert share.mac(KEY, "/a", io.BytesIO(b"x")) != share.mac(KEY, "/b", io.BytesIO(b"x"))
@@ -768,7 +758,7 @@ def test_both_ends_derive_the_same() -> None:
 
 
 def test_a_line_without_an_end_is_handed_on_in_parts_and_no_secret_in_it_is_cut(tmp_path: Path) -> None:
-    relay = script("slug.relay")
+    relay = loaded("slug-relay.py")
     lines = b"x" * (relay.PART - 3) + b"hunter2" + b"y" * relay.PART + b"\nhunter2 again\n"
     said = list(relay.parts(io.BytesIO(lines), [b"hunter2"]))
     assert b"".join(said) == lines.replace(b"hunter2", b"(secret)")

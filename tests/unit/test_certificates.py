@@ -9,8 +9,8 @@ import pytest
 from certs import NOW, made_key, pair, pem, private_key, signed
 from fleets import spec
 
-from deployer import certificates
-from deployer.platform import Certificate, Platform
+from deployer.spec.platform import Certificate, Platform
+from deployer.world import certificates
 
 DOMAINS = ("shop.example.com",)
 GOOD = pair("shop.example.com www.example.com")

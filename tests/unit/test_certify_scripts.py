@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 from pathlib import Path
@@ -11,25 +10,15 @@ from typing import Any
 
 import pytest
 from certs import pair
+from shipped import loaded, script
 
-PROVIDERS = Path(__file__).parents[2] / "deployer" / "providers"
 OLD, NEW = (pair("shop.example.com", days).chain for days in (2, 900))
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        name.replace(".", "_"), PROVIDERS / f"certificates.{name}.py"
-    )
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
 def certify(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The script on the second of three routers, at the moment that certificates of tests are made for."""
-    module = script("certify")
+    module = loaded("certify.py")
     clock = SimpleNamespace(now=1767323045.0, slept=0.0)
 
     def sleep(seconds: float) -> None:
@@ -160,7 +149,7 @@ def test_how_often_the_ca_is_asked(certify: ModuleType) -> None:
 
 
 def test_what_routers_show_is_closed_and_proven(tmp_path: Path) -> None:
-    module, here = script("certify"), app(tmp_path)
+    module, here = loaded("certify.py"), app(tmp_path)
     module.show(here, "shop.example.com", state(NEW))
     sealed = (tmp_path / "certificates/shop.example.com").read_bytes()
     assert b"BEGIN" not in sealed
@@ -174,7 +163,7 @@ def test_what_routers_show_is_closed_and_proven(tmp_path: Path) -> None:
 
 
 def test_a_certificate_and_its_key_are_laid_down_together(tmp_path: Path) -> None:
-    module, here = script("certify"), app(tmp_path)
+    module, here = loaded("certify.py"), app(tmp_path)
     assert module.keep(here, "shop.example.com", state(NEW))
     assert not module.keep(here, "shop.example.com", state(NEW))
     assert (tmp_path / "shop.example.com.pem").stat().st_mode & 0o777 == 0o600
@@ -200,12 +189,14 @@ ValueError: Challenge did not pass for shop.example.com: {'status': 'invalid', '
     ],
 )
 def test_the_ca_is_quoted(complaint: str, said: str) -> None:
-    assert script("order").reason(complaint) == said
+    assert loaded("certify-order.py").reason(complaint) == said
 
 
-@pytest.mark.parametrize(("name", "words"), [("certify", ["../x"]), ("certify", []), ("order", ["one"])])
+@pytest.mark.parametrize(
+    ("name", "words"), [("certify", ["../x"]), ("certify", []), ("certify-order", ["one"])]
+)
 def test_wrong_usage_does_nothing(name: str, words: list[str]) -> None:
-    argv = ["python3", str(PROVIDERS / f"certificates.{name}.py"), *words]
+    argv = ["python3", str(script(f"{name}.py")), *words]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert "usage:" in done.stderr

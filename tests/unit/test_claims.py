@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from fleets import fleet, spec
 
-from deployer import claims, releases, status
-from deployer.fleet import load_fleet
+from deployer.planning import status
 from deployer.problems import InputError
 from deployer.providers import nginx
-from deployer.world import Claims, Release
+from deployer.spec.fleet import load_fleet
+from deployer.world import claims, releases
+from deployer.world.world import Claims, Release
 
 HOST = {"one": {"address": "192.0.2.1", "roles": ["router"]}}
 RELEASE = Release(3, "s", "debian-12", {}, {})

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from deployer.fleet import FromCommand, FromEnv, FromFile, Literal, Source
-from deployer.model import Text
+from deployer.model.steps import Text
 from deployer.problems import Problem, Where
 from deployer.source import config, load, missing, validate
+from deployer.spec.fleet import FromCommand, FromEnv, FromFile, Literal, Source
 
 AWKWARD = "first\nsecond \"quoted\" 'too' $HOME `x` \\ ünï€🙂 end\t"
 HOST = {"address": "203.0.113.1", "roles": ["router", "dynos", "logplex", "build"]}

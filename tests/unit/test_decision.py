@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 from fleets import ALL, fleet, in_order, spec
 
-from deployer import decision, slugs
-from deployer.build.packs import Git
-from deployer.facts import Facts
-from deployer.model import Sh, Stage, Step
-from deployer.plan import Change, Plan
+from deployer.engine import decision
+from deployer.model.plan import Change, Plan
+from deployer.model.steps import Sh, Stage, Step
 from deployer.problems import InputError
 from deployer.source import buildpacks
-from deployer.spec import Spec
+from deployer.spec.packs import Git
+from deployer.spec.spec import Spec
+from deployer.world import slugs
+from deployer.world.facts import Facts
 
 APPS = "/var/lib/deployer/apps"
 TYPES = "default_process_types: {web: theirs, worker: w}"

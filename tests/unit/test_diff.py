@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deployer.diff import KEPT, Sealed, differs, short, shown
+from deployer.model.diff import KEPT, Sealed, differs, short, shown
 
 DIGEST = "ab" * 32
 

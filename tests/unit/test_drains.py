@@ -19,14 +19,14 @@ from typing import Any
 import pytest
 from certs import pair
 from fleets import fleet, spec
+from shipped import script
 
-from deployer.drains import MOST, chosen, named, objection
-from deployer.platform import Platform
 from deployer.problems import InputError
-from deployer.providers.drain import SHARED, UNITS
+from deployer.providers.drains.drain import SHARED, UNITS
 from deployer.source import drains as given
+from deployer.spec.drains import MOST, chosen, named, objection
+from deployer.spec.platform import Platform
 
-PROVIDERS = Path(__file__).parents[2] / "deployer" / "providers"
 STAMP = b"2026-01-02T03:04:05.000006+00:00"
 TOKEN = "d.00000001-0000-4000-8000-000000000001"
 
@@ -83,7 +83,9 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The parts of drain-send under the names that they import each other by."""
     names = [f"drain_{part}" for part in ("one", "queue", "relp", "send", "wire")]
     for name in names:
-        (tmp_path / f"{name}.py").write_text((PROVIDERS / f"{name.replace('_', 's.')}.py").read_text())
+        (tmp_path / f"{name}.py").write_text(
+            script("drain-send.py" if name == "drain_send" else f"{name}.py").read_text()
+        )
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
     for name in names:

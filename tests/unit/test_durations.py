@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from deployer.durations import seconds, span
 from deployer.problems import InputError
+from deployer.spec.durations import seconds, span
 
 
 @pytest.mark.parametrize(

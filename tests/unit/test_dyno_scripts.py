@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import ipaddress
 import json
 import os
@@ -21,9 +20,10 @@ from typing import Any
 
 import jinja2
 import pytest
+from shipped import loaded
 
 PROVIDERS = Path(__file__).parents[2] / "deployer" / "providers"
-SCRIPTS = sorted(PROVIDERS.glob("lxc.dyno*.sh"))
+SCRIPTS = sorted((PROVIDERS / "lxc/on_host").glob("dyno*.sh"))
 MINUTE = 60
 
 
@@ -35,8 +35,8 @@ class Dyno:
         for folder in (self.bin, self.run.parent, self.home):
             folder.mkdir(parents=True)
         for script in SCRIPTS:
-            name = script.name.removeprefix("lxc.")
-            shutil.copy(script, self.bin / (name if name.startswith("dyno.") else name.removesuffix(".sh")))
+            sourced = script.name == "dyno.sh"
+            shutil.copy(script, self.bin / (script.name if sourced else script.stem))
         self.said = place / "said"
         self.stand_in("logger", f'tag=$*; while read -r line; do echo "$line" >>{self.said}; done')
         self.stand_in("sleep", f'echo "$1" >>{place}/slept')
@@ -246,7 +246,7 @@ def test_init_does_nothing_outside_a_dyno(dyno: Dyno) -> None:
 
 def render(**changes: object) -> str:
     """lxc.config.j2 for one dyno."""
-    text = (PROVIDERS / "lxc.config.j2").read_text()
+    text = (PROVIDERS / "lxc/config.j2").read_text()
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
@@ -279,12 +279,7 @@ def test_config_is_the_same_for_the_same_dyno() -> None:
 
 @pytest.fixture(scope="module")
 def once() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("dyno_once", PROVIDERS / "lxc.dyno-once.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("dyno-once.py")
 
 
 SPEC = {"name": "a.run.7", "base": 1879048192, "lower": ["/slug", "/stack"], "address": "10.213.0.9",
@@ -535,11 +530,7 @@ class Fleet:
     """Dynos on one host for dyno-watch: their folders, and what systemd would say of them."""
 
     def __init__(self, dyno: Dyno, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        spec = importlib.util.spec_from_file_location("dyno_watch", PROVIDERS / "lxc.dyno-watch.py")
-        assert spec
-        assert spec.loader
-        self.watch = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(self.watch)
+        self.watch = loaded("dyno-watch.py")
         self.units, self.dynos, self.run = place / "units", place / "dynos", dyno.run.parent
         self.units.mkdir()
         for name, folder in (("BIN", dyno.bin), ("DYNOS", self.dynos), ("RUN", self.run)):
@@ -632,12 +623,7 @@ def test_dyno_whose_name_goes_on_is_not_said_to_be_down(dyno: Dyno) -> None:
 
 @pytest.fixture(scope="module")
 def attached() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("dyno_attach", PROVIDERS / "lxc.dyno-attach.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("dyno-attach.py")
 
 
 @pytest.mark.parametrize(

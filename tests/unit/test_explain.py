@@ -11,19 +11,20 @@ from certs import pair
 from fleets import Fleet, fleet
 from jsonschema import Draft202012Validator
 
-from deployer import decision, settling, source
+from deployer import source
 from deployer.cli import explain as command
 from deployer.cli.platform import MESH
-from deployer.decision import Decided
-from deployer.explain import NEAREST, REVERT, explain, named, resources
-from deployer.platform import Platform, with_maintenance
+from deployer.engine import decision, settling
+from deployer.engine.decision import Decided
+from deployer.planning.explain import NEAREST, REVERT, explain, named, resources
 from deployer.problems import InputError
 from deployer.providers import PROVIDERS
-from deployer.releases import platform_path
 from deployer.source import data
 from deployer.source.text import positions
-from deployer.spec import Spec
+from deployer.spec.platform import Platform, with_maintenance
+from deployer.spec.spec import Spec
 from deployer.views.explanation import explanation
+from deployer.world.releases import platform_path
 
 FLEET: dict[str, Any] = {
     "app": "hello",

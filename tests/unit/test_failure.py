@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from fleets import ALL, Fleet, fleet, in_order, spec
 
-from deployer import decision, failure, releases
-from deployer.model import Sh, Stage, Text
-from deployer.plan import Plan
+from deployer.engine import decision, failure
+from deployer.model.plan import Plan
+from deployer.model.steps import Sh, Stage, Text
 from deployer.problems import Problem, ReleaseFailedError
-from deployer.spec import Spec
+from deployer.spec.spec import Spec
+from deployer.world import releases
 
 TASKS: dict[str, Any] = {"hosts": {"one": ALL, "two": "dynos"}, "scale": {"web": 2}, "postdeploy": "seed"}
 TASKS["processes"] = {"web": "w", "release": "migrate"}

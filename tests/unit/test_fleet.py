@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deployer.fleet import (
+from deployer.spec.fleet import (
     Fleet,
     FromCommand,
     FromEnv,
@@ -15,8 +15,8 @@ from deployer.fleet import (
     Literal,
     load_fleet,
 )
-from deployer.jumps import gate
-from deployer.sizes import SIZES, Size, megabytes
+from deployer.spec.jumps import gate
+from deployer.spec.sizes import SIZES, Size, megabytes
 
 
 def fleet_of(**keys: Any) -> Fleet:

@@ -12,12 +12,12 @@ import pytest
 from fleets import fleet, spec
 from machine import Machine
 
-from deployer.model import Guard, Put, Sh, Stage, Step, Text
+from deployer.model.steps import Guard, Put, Sh, Stage, Step, Text
 from deployer.providers import parts
 from deployer.providers.host import GUARDS, GuardSeen, HostProvider
 from deployer.providers.lxc import NETWORK_UNIT, LxcProvider
 from deployer.remote import channel, guarding
-from deployer.remote.hearing import Steps
+from deployer.remote.run import Steps
 
 FAKE = """#!/bin/sh
 echo "${0##*/} $*" >>"$CALLS"

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from deployer.events import Event
-from deployer.model import Fetch, Put, Send, Sh, Stage, Step, Text
+from deployer.model.events import Event
+from deployer.model.steps import Fetch, Put, Send, Sh, Stage, Step, Text
 from deployer.remote import channel
 from deployer.remote.hearing import Listener
 from deployer.remote.orders import orders
@@ -117,7 +117,7 @@ def test_words_of_somebody_else_are_shown_as_the_steps(run: Run) -> None:
 TELL = """
 import sys
 from deployer.cli.options import teller
-from deployer.events import Event
+from deployer.model.events import Event
 tell = teller(sys.argv[1] == "json")
 sys.stdin.readline()
 for n in range(3):

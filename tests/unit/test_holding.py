@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 from locks import Talk, ask
 
 from deployer.cli import deploy
-from deployer.events import Event
+from deployer.model.events import Event
 from deployer.problems import DeployerError, LockedError, StoppedError, UnreachableError
 from deployer.remote import channel, grip, holding
 from deployer.remote.holding import locked, unlock
@@ -357,7 +357,7 @@ def test_unlock_goes_on_without_a_host_that_is_down(
         left = {name: client for name, client in links.open.items() if name not in without}
         return SimpleNamespace(links=Links(left), hosts=[SimpleNamespace(name=name) for name in left])
 
-    monkeypatch.setattr("deployer.sight.look", look)
+    monkeypatch.setattr("deployer.engine.sight.look", look)
     monkeypatch.setattr("deployer.cli.options.known", lambda folder, environment: None)
     links.open["box-1"].state = "dead"
     deploy.unlock(without=["box-1"])

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from fleets import ALL, Fleet, fleet, spec
 
-from deployer import decision, planner
+from deployer.engine import decision
+from deployer.planning import planner
 from deployer.providers.keepalived import CONF, KeepalivedProvider
 
 TWO = {"one": ALL, "two": ALL}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import subprocess
@@ -13,21 +12,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from shipped import loaded, script
 
-from deployer import logs
 from deployer.problems import InputError
 from deployer.remote import reel
-
-PROVIDERS = Path(__file__).parents[2] / "deployer" / "providers"
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name.replace(".", "_"), PROVIDERS / f"rsyslog.{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from deployer.world import logs
 
 
 def line(second: float, text: str, origin: str = "app[web.1]") -> str:
@@ -169,7 +158,7 @@ class Files:
     def __init__(self, place: Path) -> None:
         self.log, self.old = place / "hello.log", place / "hello.log.1"
         self.script = place / "log-tail"
-        text = (PROVIDERS / "rsyslog.tail.py").read_text()
+        text = script("log-tail.py").read_text()
         self.script.write_text(text.replace("/var/lib/deployer/logs", str(place)))
 
     def argv(self, *words: str) -> list[str]:
@@ -297,7 +286,7 @@ def test_tail_ends_with_its_reader(files: Files) -> None:
 
 @pytest.fixture
 def lost(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    module = script("lost")
+    module = loaded("log-lost.py")
     module.told = []  # type: ignore[attr-defined]
     seconds = iter(range(100))
     monkeypatch.setattr(module, "tell", lambda _, text: module.told.append(text))

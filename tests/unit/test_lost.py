@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from fleets import fleet, spec
-
-SCRIPT = Path(__file__).parents[2] / "deployer" / "providers" / "rsyslog.lost.py"
+from shipped import loaded
 
 
 @pytest.fixture
 def lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Of a host with two apps, one of which has drains."""
-    loader = importlib.util.spec_from_file_location("log_lost", SCRIPT)
-    assert loader and loader.loader
-    found = importlib.util.module_from_spec(loader)
-    loader.loader.exec_module(found)
+    found = loaded("log-lost.py")
     for app in ("hello", "other"):
         (tmp_path / app).mkdir()
         (tmp_path / app / "app.json").write_text("{}")

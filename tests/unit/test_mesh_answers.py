@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from shipped import script
 
-SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "deployer/providers/keepalived.answers.py"))
+SCRIPT = runpy.run_path(str(script("mesh-answers.py")))
 ANSWERS: Callable[[int, bytes], bool] = SCRIPT["answers"]
 
 

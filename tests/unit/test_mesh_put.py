@@ -8,8 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from shipped import script
 
-SCRIPT = Path(__file__).parents[2] / "deployer/providers/router.put.sh"
+SCRIPT = script("mesh-put.sh")
 STOCK = "server { listen 80 default_server; }\n"
 
 
@@ -27,8 +28,8 @@ class Router:
         self.shipped.write_text(STOCK)
         self.site.symlink_to(self.shipped)
         self.stand_in("nginx", f"! grep -rh wrong {place}/nginx")
-        script = SCRIPT.read_text().replace("/run/", f"{place}/").replace("/etc/nginx", f"{place}/nginx")
-        (place / "mesh-put").write_text(script)
+        text = SCRIPT.read_text().replace("/run/", f"{place}/").replace("/etc/nginx", f"{place}/nginx")
+        (place / "mesh-put").write_text(text)
 
     def stand_in(self, name: str, script: str) -> None:
         path = self.place / "bin" / name

@@ -15,10 +15,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from shipped import script
 
 from deployer.providers.meter import SCRIPTS
 
-PROVIDERS = Path(__file__).parents[2] / "deployer" / "providers"
 KEY, SERVICES = "hello.web.1.v3", "/system.slice"
 GROUP = f"{SERVICES}/system-deployer.dyno.slice/deployer.dyno@{KEY}.service"
 MB = 1 << 20
@@ -85,7 +85,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     folder = tmp_path / "meter"
     folder.mkdir()
     for name in SCRIPTS:
-        shutil.copy(PROVIDERS / f"meter.{name}.py", folder / f"{name}.py")
+        shutil.copy(script(f"{name}.py"), folder / f"{name}.py")
     monkeypatch.syspath_prepend(folder)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     yield

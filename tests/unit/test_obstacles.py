@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from deployer import obstacles
-from deployer.facts import Facts
-from deployer.fleet import Host
-from deployer.world import Claims
+from deployer.planning import obstacles
+from deployer.spec.fleet import Host
+from deployer.world.facts import Facts
+from deployer.world.world import Claims
 
 ALL = frozenset({"router", "dynos", "logplex", "build"})
 HOST = Host(name="one", address="192.0.2.1", roles=ALL)

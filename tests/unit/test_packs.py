@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from deployer.build.packs import ORDER, Archive, Buildpack, Git, Local, label, meant
-from deployer.model import Tree
+from deployer.model.steps import Tree
 from deployer.problems import InputError, Where
 from deployer.remote import packs
 from deployer.source import buildpacks
 from deployer.source.tree import tree
+from deployer.spec.packs import ORDER, Archive, Buildpack, Git, Local, label, meant
 
 REGISTRY = "https://buildpack-registry.s3.amazonaws.com/buildpacks/"
 OFFICIAL = "https://github.com/heroku/heroku-buildpack-"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from deployer.model import Text
+from deployer.model.steps import Text
 from deployer.problems import InputError
-from deployer.providers.pages import ERROR, MAINTENANCE, pages
+from deployer.providers.nginx.pages import ERROR, MAINTENANCE, pages
 
 
 def config(**values: str) -> dict[str, Text]:

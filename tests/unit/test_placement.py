@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from fleets import ALL, Fleet, fleet, spec
 
-from deployer import placement
 from deployer.problems import InputError
-from deployer.world import World
+from deployer.world import placement
+from deployer.world.world import World
 
 THREE = {"one": ALL, "two": "dynos", "three": "dynos"}
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from fleets import fleet, spec
 
-from deployer import planner
-from deployer.facts import Facts, Probe
-from deployer.fleet import Host
-from deployer.model import Sh, Stage, Step
-from deployer.world import World
+from deployer.model.steps import Sh, Stage, Step
+from deployer.planning import planner
+from deployer.spec.fleet import Host
+from deployer.world.facts import Facts, Probe
+from deployer.world.world import World
 
 
 @dataclass(frozen=True)

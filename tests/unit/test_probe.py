@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shipped import script
 
-from deployer.facts import Probe
-from deployer.remote import channel
+from deployer.world.facts import Probe
 
-HOME = Path(channel.__file__).parent
 Tools = Callable[[dict[str, str]], dict[str, Any]]
 
 
@@ -25,7 +24,7 @@ def probe() -> Tools:
     """The probe's names on a host whose tools print this, by the first words of their command line."""
 
     def load(printed: dict[str, str]) -> dict[str, Any]:
-        names = runpy.run_path(str(HOME / "probe.py"), run_name="probe")
+        names = runpy.run_path(str(script("probe.py")), run_name="probe")
 
         def run(*argv: str) -> str:
             line = " ".join(argv)
@@ -130,4 +129,4 @@ def test_a_dyno_answers_or_not(probe: Tools, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["probe.py", "runner.py", "lock.py", "guard.py"])
 def test_what_runs_on_hosts_is_python_3_8(name: str) -> None:
-    ast.parse((HOME / name).read_text("utf-8"), feature_version=(3, 8))
+    ast.parse(script(name).read_text("utf-8"), feature_version=(3, 8))

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from fleets import fleet, spec
 
-from deployer import status
-from deployer.events import Event
-from deployer.facts import Facts
-from deployer.fleet import Health
-from deployer.proof import ROUNDS, Goal, Seen, orders
+from deployer.model.events import Event
+from deployer.planning import status
+from deployer.planning.proof import ROUNDS, Goal, Seen, orders
+from deployer.planning.verdict import Proof, judged, line
 from deployer.remote import channel, proving
-from deployer.verdict import Proof, judged, line
-from deployer.world import World
+from deployer.spec.fleet import Health
+from deployer.world.facts import Facts
+from deployer.world.world import World
 
 MARK = "0123456789abcdef0123456789abcdef"
 HOSTS = {"one": "router dynos logplex build", "two": "router dynos logplex"}

@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shipped import script
 
-from deployer.remote import channel
-
-SCRIPT = Path(channel.__file__).with_name("prove.py")
+SCRIPT = script("prove.py")
 MARK = "0123456789abcdef0123456789abcdef"
 ROUTER = f"heroku[router] {MARK}-0-{{}}"
 

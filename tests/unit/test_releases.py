@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from deployer import releases
-from deployer.facts import Facts
-from deployer.model import Text
-from deployer.world import Release, read_release
+from deployer.model.steps import Text
+from deployer.world import releases
+from deployer.world.facts import Facts
+from deployer.world.world import Release, read_release
 
 WANTED = Release(0, "slug", "stack", {"web": "w"}, {"A": "1"})
 

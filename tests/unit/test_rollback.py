@@ -14,17 +14,18 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from machine import Machine
 
-from deployer import decision, releases, rollback
 from deployer.cli import deploy, options
 from deployer.cli import rollback as command
 from deployer.cli.app import app
-from deployer.model import Text
+from deployer.engine import decision
+from deployer.engine.sight import probe
+from deployer.model.steps import Text
 from deployer.problems import InputError
-from deployer.sight import probe
 from deployer.source import load
-from deployer.spec import Spec
+from deployer.spec.spec import Spec
 from deployer.views import text
-from deployer.world import Outcome, Release
+from deployer.world import releases, rollback
+from deployer.world.world import Outcome, Release
 
 APPS = "/var/lib/deployer/apps"
 NAMES = st.from_regex(r"[A-Z][A-Z0-9_]{0,8}", fullmatch=True)

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployer.fleet import Rollout as Limits
-from deployer.fleet import share
-from deployer.plan import Capacity
+from deployer.model.plan import Capacity
+from deployer.planning.rollout import Place, schedule
 from deployer.problems import InputError
-from deployer.rollout import Place, schedule
-from deployer.world import Rollout
+from deployer.spec.fleet import Rollout as Limits
+from deployer.spec.fleet import share
+from deployer.world.world import Rollout
 
 Dynos = list[Place]
 

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shipped import script
 
-from deployer.remote import channel
-
-SCRIPT = Path(channel.__file__).with_name("runner.py")
+SCRIPT = script("runner.py")
 TOKEN = "0a1b"
 ME = f"{os.getuid()}:{os.getgid()}"
 

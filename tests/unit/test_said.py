@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from fleets import Fleet, fleet, in_order, spec
+from shipped import script
 
-from deployer.plan import Plan
-from deployer.providers.said import scale_mark
+from deployer.model.plan import Plan
+from deployer.providers.rsyslog.said import scale_mark
 
-SCRIPT = Path(__file__).parents[2] / "deployer" / "providers" / "rsyslog.say.sh"
+SCRIPT = script("log-say.sh")
 HOSTS = {"one": "router dynos logplex build", "two": "dynos"}
 
 

@@ -11,8 +11,10 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
-from deployer.app import Addon, App, Scale, Var
-from deployer.fleet import (
+from deployer.source import data, schema
+from deployer.source.text import parse
+from deployer.spec.app import Addon, App, Scale, Var
+from deployer.spec.fleet import (
     BuildLimits,
     Fleet,
     FromCommand,
@@ -24,11 +26,9 @@ from deployer.fleet import (
     Rollout,
     Routing,
 )
-from deployer.https import Acme, OwnCertificate, Tls
-from deployer.sizes import Size
-from deployer.source import data, schema
-from deployer.source.text import parse
-from deployer.stacks import Stack, named
+from deployer.spec.https import Acme, OwnCertificate, Tls
+from deployer.spec.sizes import Size
+from deployer.spec.stacks import Stack, named
 
 ROOT = Path(__file__).parents[2]
 MODELS: dict[tuple[str, str], tuple[type[BaseModel], ...]] = {

@@ -7,20 +7,19 @@ import subprocess
 import sys
 from copy import deepcopy
 from dataclasses import fields
-from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
 from fleets import ALL, fleet, spec
 from jsonschema import Draft202012Validator
+from shipped import script
 
-from deployer import planner
-from deployer.events import Event
-from deployer.facts import Facts, read
-from deployer.model import Stage
+from deployer.model.events import Event
+from deployer.model.steps import Stage
+from deployer.planning import planner
 from deployer.providers import PROVIDERS
-from deployer.remote import channel
 from deployer.source import data
+from deployer.world.facts import Facts, read
 
 KINDS = ("plan", "event", "facts")
 
@@ -106,7 +105,7 @@ def test_the_facts_of_the_schema_are_those_of_the_model() -> None:
 
 def test_what_the_probe_prints_is_what_its_schema_says() -> None:
     """The real probe, on this machine, asked for all that a plan asks for."""
-    probe = Path(channel.__file__).with_name("probe.py")
+    probe = script("probe.py")
     request = json.dumps(planner.probe(PROVIDERS, "hello").as_dict())
     done = subprocess.run(
         [sys.executable, str(probe)], input=request, capture_output=True, text=True, check=True

@@ -8,9 +8,11 @@ import pytest
 from fleets import Fleet, fleet, in_order, spec
 
 from deployer.cli.platform import MESH
-from deployer.decision import Decided
-from deployer.model import Stage
-from deployer.platform import (
+from deployer.engine.decision import Decided
+from deployer.engine.settling import settled
+from deployer.model.steps import Stage
+from deployer.problems import InputError
+from deployer.spec.platform import (
     Certificate,
     Edit,
     Platform,
@@ -24,8 +26,6 @@ from deployer.platform import (
     with_drains,
     with_maintenance,
 )
-from deployer.problems import InputError
-from deployer.settling import settled
 
 TWO = {"one": "router dynos logplex build", "two": "dynos router"}
 

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from fleets import ALL, Fleet, fleet, spec
 
-from deployer import diff
 from deployer.cli import deploy
-from deployer.decision import Decided
-from deployer.diff import Sealed
-from deployer.plan import Plan
+from deployer.engine.decision import Decided
+from deployer.model import diff
+from deployer.model.diff import Sealed
+from deployer.model.plan import Plan
+from deployer.model.stale import HINT, is_remainder, moved
 from deployer.problems import InputError, StalePlanError
 from deployer.providers.release import KeysSeen
 from deployer.source import saved
-from deployer.stale import HINT, is_remainder, moved
 from deployer.views import json as documents
 from deployer.views import text
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deployer.model import Text
+from deployer.model.steps import Text
 from deployer.problems import InputError
 from deployer.source.archive import tarball
 from deployer.source.tree import tree

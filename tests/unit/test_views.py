@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from deployer.events import Event
-from deployer.plan import Change, Field, Plan
+from deployer.model.events import Event
+from deployer.model.plan import Change, Field, Plan
 from deployer.problems import Problem, Where
 from deployer.views import json as documents
 from deployer.views import text

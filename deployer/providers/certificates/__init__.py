@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from deployer.certificates import Described, clock, described
-from deployer.diff import KEPT, Kept, Sealed
-from deployer.facts import Facts, Probe
-from deployer.fleet import Host
-from deployer.model import Put, Sh, Stage, Step, Text
-from deployer.platform import Certificate
-from deployer.providers import parts, tls
+from deployer.model.diff import KEPT, Kept, Sealed
+from deployer.model.steps import Put, Sh, Stage, Step, Text
+from deployer.providers import parts
 from deployer.providers.base import About, given, plain_cause, render, roles
 from deployer.providers.host import BIN
-from deployer.providers.nginx import names
+from deployer.providers.nginx import names, tls
 from deployer.providers.router import Shared, SharedSeen, put
-from deployer.releases import APPS
-from deployer.spec import Spec
-from deployer.world import World
+from deployer.spec.fleet import Host
+from deployer.spec.platform import Certificate
+from deployer.spec.spec import Spec
+from deployer.world.certificates import Described, clock, described
+from deployer.world.facts import Facts, Probe
+from deployer.world.releases import APPS
+from deployer.world.world import World
 
 SETTINGS = APPS + "/{}/acme.json"
 UNIT = "/etc/systemd/system/deployer.certificates@.{}"
@@ -180,7 +180,7 @@ def _agent(world: World, host: Host, domains: tuple[str, ...]) -> Iterator[Any]:
     """What gets and renews certificates, and what it must have got."""
     yield parts.Package(CLIENT)
     for kind in ("service", "timer"):
-        yield parts.unit_file(UNIT.format(kind), render(f"certificates.{kind}.j2"))
+        yield parts.unit_file(UNIT.format(kind), render(f"certificates/{kind}.j2"))
     yield parts.File(SETTINGS.format(world.app), _settings(world, host, domains), 0o600)
     yield from (_automatic(world, host, domain) for domain in domains)
     yield parts.Unit(TIMER.format(world.app), stage=Stage.RETIRE)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from deployer.facts import Facts, Probe
-from deployer.fleet import Host
-from deployer.model import Put, Sh, Stage, Step, Text
+from deployer.model.steps import Put, Sh, Stage, Step, Text
 from deployer.providers import parts
 from deployer.providers.base import About, given, packaged, plain_cause, roles
-from deployer.providers.drain import (
+from deployer.providers.drains.drain import (
     CODE,
     LOADED,
     LOG_LOADED,
@@ -28,8 +26,10 @@ from deployer.providers.drain import (
     unit,
 )
 from deployer.providers.host import BIN
-from deployer.spec import Spec
-from deployer.world import World
+from deployer.spec.fleet import Host
+from deployer.spec.spec import Spec
+from deployer.world.facts import Facts, Probe
+from deployer.world.world import World
 
 LOG_CONF = "/etc/deployer/rsyslog/log.conf"
 SERVICE, SOCKET, LOG = "deployer.drains.service", "deployer.drains.socket", "deployer.log.service"

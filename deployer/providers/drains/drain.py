@@ -6,29 +6,29 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from deployer.diff import Sealed
-from deployer.drains import Drain
-from deployer.facts import Facts
-from deployer.model import Text, sha
+from deployer.model.diff import Sealed
+from deployer.model.steps import Text, sha
 from deployer.providers.base import packaged, render
 from deployer.providers.host import BIN
+from deployer.spec.drains import Drain
+from deployer.world.facts import Facts
 
 SETTINGS = "/etc/deployer/drains/{}.json"
 RULES = "/etc/deployer/rsyslog/drains/{}.conf"
 SHARED = "/etc/deployer/rsyslog/drains.conf"
 LOADED, LOG_LOADED = "/run/deployer/drains.loaded", "/run/deployer/log.loaded"
 CODE = "/run/deployer/drains.code"
-UNITS = {f"/etc/systemd/system/deployer.drains.{kind}": f"drains.{kind}.j2" for kind in ("service", "socket")}
+UNITS = {f"/etc/systemd/system/deployer.drains.{kind}": f"drains/{kind}.j2" for kind in ("service", "socket")}
 PORT = 20518
 """Of this host alone: its rsyslogd hands lines to drain-send."""
 SPOOL = "/var/lib/deployer/spool/drains"
 STATES = "/run/deployer/drains"
 SCRIPTS = {
-    "drain-send": "drains.send.py",
-    "drain_one.py": "drains.one.py",
-    "drain_queue.py": "drains.queue.py",
-    "drain_relp.py": "drains.relp.py",
-    "drain_wire.py": "drains.wire.py",
+    "drain-send": "drains/on_host/drain-send.py",
+    "drain_one.py": "drains/on_host/drain_one.py",
+    "drain_queue.py": "drains/on_host/drain_queue.py",
+    "drain_relp.py": "drains/on_host/drain_relp.py",
+    "drain_wire.py": "drains/on_host/drain_wire.py",
 }
 
 
@@ -63,7 +63,7 @@ class Wanted:
         return Text(json.dumps({"drains": rows}, indent=1) + "\n", secret=True)
 
     def rules(self) -> Text:
-        return Text(render("drains.app.conf.j2", app=self.key))
+        return Text(render("drains/app.conf.j2", app=self.key))
 
     def expect(self) -> DrainsSeen:
         rows = [(d.plain, d.token) for d in self.drains]
@@ -86,7 +86,7 @@ def unit(path: str) -> Text:
 
 
 def shared() -> Text:
-    return Text(render("drains.rsyslog.conf.j2", port=PORT))
+    return Text(render("drains/rsyslog.conf.j2", port=PORT))
 
 
 def _by_url(rows: Iterable[tuple[str, str]]) -> dict[str, str]:

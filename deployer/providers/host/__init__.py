@@ -4,59 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
-from deployer.facts import Facts, Probe
-from deployer.fleet import Host
-from deployer.model import Sh, Stage, Step, Text
+from deployer.model.steps import Sh, Stage, Step, Text
 from deployer.providers import parts
 from deployer.providers.base import About, packaged, plain_cause
-from deployer.spec import Spec
-from deployer.world import World
+from deployer.spec.fleet import Host
+from deployer.spec.spec import Spec
+from deployer.world.facts import Facts, Probe
+from deployer.world.world import World
 
 BIN = "/var/lib/deployer/bin"
 GUARDS = "/var/lib/deployer/guard"
-"""A folder for each guarded change (remote/guard.py) that nobody has confirmed yet."""
+"""A folder for each guarded change (remote/on_host/guard.py) that nobody has confirmed yet."""
 EVERYWHERE = ("python3", "openssl", "zstd", "nftables", "rsyslog", "rsyslog-relp", "iproute2")
 PACKAGES = {
     "router": ("nginx-light", "libnginx-mod-http-lua"),
     "dynos": ("lxc", "dbus"),
     "build": ("lxc", "dbus", "mmdebstrap"),
 }
-SCRIPTS = {
-    "dyno-wait": "lxc.dyno-wait.sh",
-    "dyno-run": "lxc.dyno-run.sh",
-    "dyno-up": "lxc.dyno-up.sh",
-    "dyno-end": "lxc.dyno-end.sh",
-    "dyno-init": "lxc.dyno-init.sh",
-    "dyno-isolate": "lxc.dyno-isolate.sh",
-    "dyno-once": "lxc.dyno-once.py",
-    "dyno-attach": "lxc.dyno-attach.py",
-    "stack-make": "stack.make.py",
-    "stack-sources": "stack.sources.py",
-    "slug-build": "slug.build.py",
-    "unpack": "slug.unpack.py",
-    "slug-compile": "slug.compile.sh",
-    "slug-relay": "slug.relay.py",
-    "share": "share.serve.py",
-    "fetch": "share.fetch.py",
-    "log-rotate": "rsyslog.rotate.sh",
-    "log-tail": "rsyslog.tail.py",
-    "log-lost": "rsyslog.lost.py",
-    "log-say": "rsyslog.say.sh",
-    "mesh-take": "nginx.take.sh",
-    "certify": "certificates.certify.py",
-    "certify-order": "certificates.order.py",
-    "mesh-put": "router.put.sh",
-    "wall-take": "nftables.take.sh",
-}
-ROLLOUT_SCRIPTS = {"dyno-drain": "lxc.dyno-drain.sh", "dyno-watch": "lxc.dyno-watch.py"}
+SCRIPTS = (
+    "lxc/on_host/dyno-wait.sh",
+    "lxc/on_host/dyno-run.sh",
+    "lxc/on_host/dyno-up.sh",
+    "lxc/on_host/dyno-end.sh",
+    "lxc/on_host/dyno-init.sh",
+    "lxc/on_host/dyno-isolate.sh",
+    "lxc/on_host/dyno-once.py",
+    "lxc/on_host/dyno-attach.py",
+    "stack/on_host/stack-make.py",
+    "stack/on_host/stack-sources.py",
+    "slug/on_host/slug-build.py",
+    "slug/on_host/unpack.py",
+    "slug/on_host/slug-compile.sh",
+    "slug/on_host/slug-relay.py",
+    "share/on_host/share.py",
+    "share/on_host/fetch.py",
+    "rsyslog/on_host/log-rotate.sh",
+    "rsyslog/on_host/log-tail.py",
+    "rsyslog/on_host/log-lost.py",
+    "rsyslog/on_host/log-say.sh",
+    "nginx/on_host/mesh-take.sh",
+    "certificates/on_host/certify.py",
+    "certificates/on_host/certify-order.py",
+    "router/on_host/mesh-put.sh",
+    "nftables/on_host/wall-take.sh",
+)
+"""What steps, units and other scripts call by name: on every host, under that name without its ending."""
+ROLLOUT_SCRIPTS = ("lxc/on_host/dyno-drain.sh", "lxc/on_host/dyno-watch.py")
+SOURCED = ("lxc/on_host/dyno.sh", "lxc/on_host/dyno.conf")
+"""What other scripts read in, under its whole name."""
 _UNCONFIRMED = "a change to the connection that nobody has confirmed"
 _GUARD = (
     "What the connection hangs on changes under a guard, which puts it back unless a new connection "
     "confirms it. An apply that was cut off leaves one; the next apply, which got in, ends it."
 )
-SOURCED = {"dyno.sh": "lxc.dyno.sh", "dyno.conf": "lxc.dyno.conf"}
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,10 @@ class HostProvider:
             return
         for package in sorted(packages(host, world.facts[host.name])):
             yield parts.Package(package)
-        for name, source in (SCRIPTS | (ROLLOUT_SCRIPTS if "dynos" in host.roles else {})).items():
-            yield parts.File(f"{BIN}/{name}", Text(packaged(source)), 0o755)
-        for name, source in SOURCED.items():
-            yield parts.File(f"{BIN}/{name}", Text(packaged(source)))
+        for source in (*SCRIPTS, *(ROLLOUT_SCRIPTS if "dynos" in host.roles else ())):
+            yield parts.File(f"{BIN}/{PurePosixPath(source).stem}", Text(packaged(source)), 0o755)
+        for source in SOURCED:
+            yield parts.File(f"{BIN}/{PurePosixPath(source).name}", Text(packaged(source)))
 
     def probe(self, app: str) -> Probe:
         names = {*EVERYWHERE, *(p for row in PACKAGES.values() for p in row), "apparmor"}

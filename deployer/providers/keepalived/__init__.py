@@ -8,15 +8,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from deployer import claims
-from deployer.facts import Facts, Probe
-from deployer.fleet import Host
-from deployer.model import Put, Stage, Step, Text
+from deployer.model.steps import Put, Stage, Step, Text
 from deployer.providers import parts
 from deployer.providers.base import About, given, packaged, plain_cause, render, roles
 from deployer.providers.host import BIN
-from deployer.spec import Spec
-from deployer.world import World
+from deployer.spec.fleet import Host
+from deployer.spec.spec import Spec
+from deployer.world import claims
+from deployer.world.facts import Facts, Probe
+from deployer.world.world import World
 
 CONF = "/etc/deployer/keepalived/{}.conf"
 SERVICE = "deployer.vip@{}.service"
@@ -61,8 +61,8 @@ class KeepalivedProvider:
         if not address or "router" not in host.roles or not world.release:
             return
         yield parts.Package("keepalived")
-        yield parts.File(CHECK, Text(packaged("keepalived.answers.py")), 0o755)
-        yield parts.unit_file(UNIT, render("keepalived.service.j2"))
+        yield parts.File(CHECK, Text(packaged("keepalived/on_host/mesh-answers.py")), 0o755)
+        yield parts.unit_file(UNIT, render("keepalived/service.j2"))
         others = _others(world.app, world.facts[host.name], address)
         yield Address(address, Text(_config(world, host)), others)
 
@@ -121,7 +121,7 @@ def _config(world: World, host: Host) -> str:
     address, facts = world.claims.virtual_address, world.facts[host.name]
     others = [router.mesh for router in world.routers if router.name != host.name]
     return render(
-        "keepalived.vip.conf.j2",
+        "keepalived/vip.conf.j2",
         address=address,
         router=host.name,
         check=CHECK,

@@ -7,17 +7,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from deployer.diff import Sealed
-from deployer.facts import Facts, Probe
-from deployer.fleet import Host
-from deployer.model import Act, Guard, Put, Sh, Stage, Step, Text
-from deployer.placement import DYNOS, WEB, gateway
-from deployer.providers import parts, said
+from deployer.model.diff import Sealed
+from deployer.model.steps import Act, Guard, Put, Sh, Stage, Step, Text
+from deployer.providers import parts
 from deployer.providers.base import About, given, plain_cause, render, roles, scale
-from deployer.providers.dynos import RESTART, RUN, Dyno, DynoSeen, Leaving, Standing, keys, seen, wanted
 from deployer.providers.host import BIN
-from deployer.spec import Spec
-from deployer.world import World
+from deployer.providers.lxc.dynos import RESTART, RUN, Dyno, DynoSeen, Leaving, Standing, keys, seen, wanted
+from deployer.providers.rsyslog import said
+from deployer.spec.fleet import Host
+from deployer.spec.spec import Spec
+from deployer.world.facts import Facts, Probe
+from deployer.world.placement import DYNOS, WEB, gateway
+from deployer.world.world import World
 
 UNIT = "/etc/systemd/system/deployer.dyno@.service"
 NETWORK_UNIT = "/etc/systemd/system/deployer.network.service"
@@ -98,8 +99,8 @@ class LxcProvider:
 
 def _network(world: World) -> Iterator[Any]:
     net = ipaddress.ip_network(world.network)
-    text = render("lxc.network.service.j2", address=gateway(world.network), prefix=net.prefixlen)
-    yield parts.unit_file(UNIT, render("lxc.dyno.service.j2"))
+    text = render("lxc/network.service.j2", address=gateway(world.network), prefix=net.prefixlen)
+    yield parts.unit_file(UNIT, render("lxc/dyno.service.j2"))
     restart = (parts.REREAD, Sh(("systemctl", "restart", "deployer.network.service")))
     guard = Guard((NETWORK_UNIT,), (("sh", "-c", _NETWORK_AGAIN, "sh", NETWORK_UNIT),))
     said = "set the dyno network up"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ipaddress
 import json
 
-from deployer.model import Text
-from deployer.placement import gateway
+from deployer.model.steps import Text
 from deployer.providers.base import render
 from deployer.providers.stack import STACKS
-from deployer.releases import APPS
-from deployer.world import Seat, World
+from deployer.world.placement import gateway
+from deployer.world.releases import APPS
+from deployer.world.world import Seat, World
 
 
 def settings(world: World, seat: Seat) -> Text:
@@ -45,7 +45,7 @@ def config(world: World, seat: Seat) -> Text:
     raw = ipaddress.ip_address(seat.address).packed
     return Text(
         render(
-            "lxc.config.j2",
+            "lxc/config.j2",
             key=seat.key,
             base=world.base,
             veth=veth(seat),

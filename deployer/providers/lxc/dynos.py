@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deployer import diff
-from deployer.diff import KEPT, Sealed
-from deployer.facts import Facts
-from deployer.model import Text, sha
-from deployer.placement import DYNOS
-from deployer.providers import dyno
-from deployer.world import Seat, World
+from deployer.model import diff
+from deployer.model.diff import KEPT, Sealed
+from deployer.model.steps import Text, sha
+from deployer.providers.lxc import dyno
+from deployer.world.facts import Facts
+from deployer.world.placement import DYNOS
+from deployer.world.world import Seat, World
 
 RUN = "/run/deployer/dynos"
 RESTART = frozenset({"config", "command", "settings", "running"})

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from deployer.facts import Facts, Probe
-from deployer.fleet import Host
-from deployer.model import Stage, Step, Text, sha
+from deployer.model.steps import Stage, Step, Text, sha
 from deployer.providers import parts
 from deployer.providers.base import About, given, packaged, plain_cause, render, roles
-from deployer.releases import app_id
-from deployer.spec import Spec
-from deployer.world import World
+from deployer.spec.fleet import Host
+from deployer.spec.spec import Spec
+from deployer.world.facts import Facts, Probe
+from deployer.world.releases import app_id
+from deployer.world.world import World
 
 METER_PORT = 20515
 FOLDER = "/var/lib/deployer/meter"
@@ -96,13 +96,13 @@ class MeterProvider:
 
 
 def _scripts() -> Iterator[parts.File]:
-    return (parts.File(f"{FOLDER}/{name}.py", Text(packaged(f"meter.{name}.py"))) for name in SCRIPTS)
+    return (parts.File(f"{FOLDER}/{name}.py", Text(packaged(f"meter/on_host/{name}.py"))) for name in SCRIPTS)
 
 
 def _unit(world: World, host: Host) -> parts.File:
     address = listens_at(host, world.facts[host.name])
     text = render(
-        "meter.service.j2", folder=FOLDER, unit=UNIT, loaded=LOADED, address=address, port=METER_PORT
+        "meter/service.j2", folder=FOLDER, unit=UNIT, loaded=LOADED, address=address, port=METER_PORT
     )
     return parts.unit_file(UNIT, text)
 

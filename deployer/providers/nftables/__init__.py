@@ -7,17 +7,18 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
-from deployer.facts import Facts, Probe
-from deployer.fleet import Host
-from deployer.model import Guard, Put, Sh, Stage, Step, Text
-from deployer.placement import FIRST_PORT, LAST_PORT, WEB
-from deployer.providers import parts, tls
+from deployer.model.steps import Guard, Put, Sh, Stage, Step, Text
+from deployer.providers import parts
 from deployer.providers.base import About, given, plain_cause, render, roles, scale
 from deployer.providers.host import BIN
 from deployer.providers.meter import METER_PORT
+from deployer.providers.nginx import tls
 from deployer.providers.rsyslog import RELP_PORT
-from deployer.spec import Spec
-from deployer.world import World
+from deployer.spec.fleet import Host
+from deployer.spec.spec import Spec
+from deployer.world.facts import Facts, Probe
+from deployer.world.placement import FIRST_PORT, LAST_PORT, WEB
+from deployer.world.world import World
 
 FOLDER = "/etc/deployer/nftables"
 UNIT = "/etc/systemd/system/deployer.wall.service"
@@ -75,7 +76,7 @@ class NftablesProvider:
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         if not host.roles:
             return
-        yield parts.unit_file(UNIT, render("nftables.service.j2"))
+        yield parts.unit_file(UNIT, render("nftables/service.j2"))
         yield parts.Unit("deployer.wall.service")
         yield _base(world, host)
         if seats := [seat for seat in world.seats_on(host.name) if seat.host_port]:
@@ -127,7 +128,7 @@ def table_name(app: str) -> str:
 
 def _base(world: World, host: Host) -> Table:
     text = render(
-        "nftables.host.nft.j2",
+        "nftables/host.nft.j2",
         network=world.network,
         resolvers=[r for r in world.facts[host.name].resolvers if ":" not in r],
         allow=sorted(world.allow),
@@ -149,7 +150,7 @@ def _forwards(world: World, ports: Mapping[str, str]) -> Table:
 def _text(app: str, routers: tuple[str, ...], ports: Mapping[str, str]) -> Text:
     dynos = [(port, ports[port].split(":")) for port in sorted(ports)]
     table = table_name(app)
-    return Text(render("nftables.app.nft.j2", app=app, table=table, routers=routers, ports=dynos))
+    return Text(render("nftables/app.nft.j2", app=app, table=table, routers=routers, ports=dynos))
 
 
 def _seen(table: str, facts: Facts) -> TableSeen:

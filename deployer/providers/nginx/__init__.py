@@ -7,14 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from deployer.facts import Facts, Probe
-from deployer.fleet import Host
-from deployer.model import Sh, Stage, Step, Text, sha
-from deployer.placement import WEB
-from deployer.providers import lua, parts, tls
+from deployer.model.steps import Sh, Stage, Step, Text, sha
+from deployer.providers import parts
 from deployer.providers.base import About, given, packaged, plain_cause, render, roles, scale
 from deployer.providers.host import BIN
-from deployer.providers.pages import pages
+from deployer.providers.nginx import lua, tls
+from deployer.providers.nginx.pages import pages
 from deployer.providers.router import (
     CONNECTIONS,
     DEFAULT,
@@ -25,8 +23,11 @@ from deployer.providers.router import (
     see_shared,
     shared,
 )
-from deployer.spec import Spec
-from deployer.world import World
+from deployer.spec.fleet import Host
+from deployer.spec.spec import Spec
+from deployer.world.facts import Facts, Probe
+from deployer.world.placement import WEB
+from deployer.world.world import World
 
 SITE = "/etc/nginx/conf.d/deployer.{}.conf"
 DROP_IN = "/etc/systemd/system/nginx.service.d/deployer.conf"
@@ -80,7 +81,7 @@ class NginxProvider:
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         if "router" not in host.roles:
             return
-        yield parts.unit_file(DROP_IN, packaged("nginx.loaded.conf"))
+        yield parts.unit_file(DROP_IN, packaged("nginx/loaded.conf"))
         yield from lua.files()
         yield Shared(lua.path(), lua.common())
         if world.release:
@@ -158,7 +159,7 @@ def _site(world: World, host: Host, upstreams: Mapping[str, str]) -> Text:
     servers = tls.servers(world, names(world))
     return Text(
         render(
-            "nginx.site.conf.j2",
+            "nginx/site.conf.j2",
             app=world.app,
             variable=world.app.replace("-", "_"),
             common=lua.word(),

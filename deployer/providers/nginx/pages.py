@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
-from deployer.model import Text
+from deployer.model.steps import Text
 from deployer.problems import InputError, Problem
 from deployer.providers.base import render
 
@@ -29,11 +29,11 @@ def pages(config: Mapping[str, Text]) -> dict[str, str]:
 
 
 def _plain(kind: str) -> str:
-    return render("nginx.page.html.j2", kind=kind, url="", title="")
+    return render("nginx/page.html.j2", kind=kind, url="", title="")
 
 
 def _framed(title: str, url: str) -> str:
-    return render("nginx.page.html.j2", kind="framed", url=url, title=title)
+    return render("nginx/page.html.j2", kind="framed", url=url, title=title)
 
 
 def _url(config: Mapping[str, Text], name: str) -> str:

@@ -6,16 +6,16 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from deployer import certificates
-from deployer.diff import Sealed
-from deployer.facts import Facts
-from deployer.fleet import Host
-from deployer.model import Text
-from deployer.platform import Certificate
+from deployer.model.diff import Sealed
+from deployer.model.steps import Text
 from deployer.providers.base import render
 from deployer.providers.router import proxies
-from deployer.releases import APPS
-from deployer.world import World
+from deployer.spec.fleet import Host
+from deployer.spec.platform import Certificate
+from deployer.world import certificates
+from deployer.world.facts import Facts
+from deployer.world.releases import APPS
+from deployer.world.world import World
 
 DEFAULT = "/etc/nginx/conf.d/deployer_tls.conf"
 """No app has a name with an underscore."""
@@ -101,7 +101,7 @@ def shared(world: World, host: Host) -> Mapping[str, Text]:
     facts = world.facts[host.name]
     if "router" not in host.roles or not (is_wanted(world) or facts.sha(DEFAULT)):
         return {}
-    text = render("nginx.tls.conf.j2", old=is_old(facts), proxies=proxies(world, host))
+    text = render("nginx/tls.conf.j2", old=is_old(facts), proxies=proxies(world, host))
     return {DEFAULT: Text(text)}
 
 
@@ -109,7 +109,7 @@ def part(world: World, host: Host, domain: str) -> Text:
     """What a domain's server gets once it has an automatic certificate."""
     return Text(
         render(
-            "nginx.certified.conf.j2",
+            "nginx/certified.conf.j2",
             pem=automatic(world.app, domain, "pem"),
             variable=world.app.replace("-", "_"),
             tls=world.tls,

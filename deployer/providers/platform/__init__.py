@@ -6,17 +6,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deployer import platform
-from deployer.diff import Sealed
-from deployer.facts import Facts, Probe
-from deployer.fleet import Host
-from deployer.model import Put, Stage, Step, Text, sha
-from deployer.platform import Platform
+from deployer.model.diff import Sealed
+from deployer.model.steps import Put, Stage, Step, Text, sha
 from deployer.providers import parts
 from deployer.providers.base import About, plain_cause, roles
-from deployer.releases import platform_path
-from deployer.spec import Spec
-from deployer.world import World
+from deployer.spec import platform
+from deployer.spec.fleet import Host
+from deployer.spec.platform import Platform
+from deployer.spec.spec import Spec
+from deployer.world.facts import Facts, Probe
+from deployer.world.releases import platform_path
+from deployer.world.world import World
 
 KEY = "settings"
 _RULE = (

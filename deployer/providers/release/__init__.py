@@ -7,16 +7,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from deployer.diff import KEPT, Sealed
-from deployer.facts import Facts, Probe
-from deployer.fleet import Host
-from deployer.model import Put, Sh, Stage, Step, Text
-from deployer.providers import parts, said
+from deployer.model.diff import KEPT, Sealed
+from deployer.model.steps import Put, Sh, Stage, Step, Text
+from deployer.providers import parts
 from deployer.providers.base import About, Line, given, plain_cause, roles, scale
 from deployer.providers.host import BIN
-from deployer.releases import APPS, keys_path
-from deployer.spec import Spec
-from deployer.world import Release, World, read_release
+from deployer.providers.rsyslog import said
+from deployer.spec.fleet import Host
+from deployer.spec.spec import Spec
+from deployer.world.facts import Facts, Probe
+from deployer.world.releases import APPS, keys_path
+from deployer.world.world import Release, World, read_release
 
 KEPT_BESIDE = ("release.json", "proof.json", said.MARK)
 _APP = "Every host of the app knows its ids and hosts, so that one which leaves fleet.json is still known."

@@ -8,15 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deployer import claims
-from deployer.facts import Facts, Probe
-from deployer.fleet import Host
-from deployer.model import Put, Sh, Stage, Step, Text
+from deployer.model.steps import Put, Sh, Stage, Step, Text
 from deployer.providers import parts
 from deployer.providers.base import About, given, plain_cause, render, roles
 from deployer.providers.host import BIN
-from deployer.spec import Spec
-from deployer.world import Claims, World
+from deployer.spec.fleet import Host
+from deployer.spec.spec import Spec
+from deployer.world import claims
+from deployer.world.facts import Facts, Probe
+from deployer.world.world import Claims, World
 
 DEFAULT = "/etc/nginx/conf.d/deployer.conf"
 MAIN = "/etc/nginx/modules-enabled/deployer.conf"
@@ -203,13 +203,13 @@ def shared(world: World, host: Host) -> Mapping[str, Text]:
     taken = {line.split()[0] for _, line in _theirs(facts, _SETS)}
     main, room = (sorted((n, v) for n, v in given.items() if n not in taken) for given in (_MAIN, ROOM))
     default = render(
-        "router.default.conf.j2",
+        "router/default.conf.j2",
         settings=room,
         proxies=proxies(world, host),
         is_default=not defaults(facts),
         name=NOBODY,
     )
-    return {MAIN: Text(render("router.main.conf.j2", settings=main)), DEFAULT: Text(default)}
+    return {MAIN: Text(render("router/main.conf.j2", settings=main)), DEFAULT: Text(default)}
 
 
 def proxies(world: World, host: Host) -> tuple[str, ...]:

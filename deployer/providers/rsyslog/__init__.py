@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from deployer.facts import Facts, Probe
-from deployer.fleet import Host
-from deployer.model import Put, Sh, Stage, Step, Text
+from deployer.model.steps import Put, Sh, Stage, Step, Text
 from deployer.providers import parts
 from deployer.providers.base import About, plain_cause, render, roles
-from deployer.spec import Spec
-from deployer.world import World
+from deployer.spec.fleet import Host
+from deployer.spec.spec import Spec
+from deployer.world.facts import Facts, Probe
+from deployer.world.world import World
 
 CONF = "/etc/deployer/rsyslog/{}.conf"
 UNIT = "/etc/systemd/system/deployer.{}.service"
@@ -57,10 +57,10 @@ class RsyslogProvider:
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         if not host.roles:
             return
-        yield parts.File(SOCKET, Text(render("rsyslog.socket.j2")), stage=Stage.LOGS)
+        yield parts.File(SOCKET, Text(render("rsyslog/socket.j2")), stage=Stage.LOGS)
         for kind in _kinds(host):
             yield parts.unit_file(
-                UNIT.format(kind), render("rsyslog.service.j2", kind=kind), stage=Stage.LOGS
+                UNIT.format(kind), render("rsyslog/service.j2", kind=kind), stage=Stage.LOGS
             )
         yield parts.Unit("deployer.log.socket", stage=Stage.LOGS)
         for kind in _kinds(host):
@@ -111,7 +111,7 @@ def _kinds(host: Host) -> tuple[str, ...]:
 
 def _rules(world: World, kind: str) -> str:
     targets = [{"name": h.name, "address": h.mesh} for h in world.with_role("logplex")]
-    template = {"log": "rsyslog.base.conf.j2", "logplex": "rsyslog.logplex.conf.j2"}[kind]
+    template = {"log": "rsyslog/base.conf.j2", "logplex": "rsyslog/logplex.conf.j2"}[kind]
     limits = {"megabytes": QUEUE_MB, "rotate_bytes": ROTATE_BYTES, "look": LOOK}
     return render(template, targets=targets, port=RELP_PORT, **limits)
 

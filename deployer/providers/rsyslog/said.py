@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from deployer.facts import Facts
-from deployer.model import Sh, Stage, Step
-from deployer.placement import present
+from deployer.model.steps import Sh, Stage, Step
 from deployer.providers.host import BIN
-from deployer.releases import APPS
-from deployer.world import Release, Seat, World
+from deployer.world.facts import Facts
+from deployer.world.placement import present
+from deployer.world.releases import APPS
+from deployer.world.world import Release, Seat, World
 
 MARK = "said"
 """A file beside a release's record, or the app's: what was said last, so that it is said once in a fleet."""

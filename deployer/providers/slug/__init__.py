@@ -7,16 +7,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from deployer import slugs
-from deployer.build import slug
-from deployer.facts import Facts, Probe
-from deployer.fleet import Host
-from deployer.model import Fetch, Stage, Step
-from deployer.providers import parts, said
+from deployer.model.steps import Fetch, Stage, Step
+from deployer.providers import parts
 from deployer.providers.base import About, plain_cause, roles
-from deployer.releases import APPS
-from deployer.spec import Spec
-from deployer.world import DYNO_USER, World
+from deployer.providers.rsyslog import said
+from deployer.spec import slug
+from deployer.spec.fleet import Host
+from deployer.spec.spec import Spec
+from deployer.world import slugs
+from deployer.world.facts import Facts, Probe
+from deployer.world.releases import APPS
+from deployer.world.world import DYNO_USER, World
 
 
 @dataclass(frozen=True)

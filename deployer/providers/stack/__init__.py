@@ -7,15 +7,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from deployer.app import DEFAULT_STACK
-from deployer.facts import Facts, Probe
-from deployer.fleet import Host
-from deployer.model import Fetch, Sh, Stage, Step, Text
+from deployer.model.steps import Fetch, Sh, Stage, Step, Text
 from deployer.providers.base import About, given, plain_cause, roles
 from deployer.providers.host import BIN
-from deployer.spec import Spec
-from deployer.stacks import Stack
-from deployer.world import World
+from deployer.spec.app import DEFAULT_STACK
+from deployer.spec.fleet import Host
+from deployer.spec.spec import Spec
+from deployer.spec.stacks import Stack
+from deployer.world.facts import Facts, Probe
+from deployer.world.world import World
 
 STACKS = "/var/lib/deployer/stacks"
 

@@ -8,16 +8,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from deployer.facts import Facts, Probe
-from deployer.fleet import Host
-from deployer.model import Put, Sh, Stage, Step, Text
-from deployer.providers import said
+from deployer.model.steps import Put, Sh, Stage, Step, Text
 from deployer.providers.base import About, Line, plain_cause
 from deployer.providers.host import BIN
+from deployer.providers.rsyslog import said
 from deployer.providers.stack import STACKS
-from deployer.releases import APPS
-from deployer.spec import Spec
-from deployer.world import Task, World
+from deployer.spec.fleet import Host
+from deployer.spec.spec import Spec
+from deployer.world.facts import Facts, Probe
+from deployer.world.releases import APPS
+from deployer.world.world import Task, World
 
 PATIENCE = 3600
 """Seconds that a task may take (Heroku contract 7.1)."""

@@ -1,0 +1,1 @@
+"""From a World and from facts to plans and answers. Pure."""

@@ -1,0 +1,1 @@
+"""What the files and the commands mean, typed and frozen. Pure."""
