@@ -1,19 +1,23 @@
-"""A practice fleet on this machine: `up`, `status`, `down`, and the power switch of a host.
+"""Practice fleets on this machine: `up`, `status`, `down`, and the power switch of a host.
 
-To the deployer its hosts are plain Debian machines over SSH; nothing outside this package knows of it.
+To the deployer their hosts are plain Debian machines over SSH; nothing outside this package knows of them.
 """
 
-from deployer.lab.layout import ADMIN, ASKER, ASKER_PASSWORD
-from deployer.lab.look import Lab, LabHost, status
-from deployer.lab.practice import down, start_host, stop_host, up
+from deployer.lab.layout import ADMIN, ASKER, ASKER_PASSWORD, DEFAULT
+from deployer.lab.look import Lab, LabHost, every, status
+from deployer.lab.practice import down, down_all, purge_cache, start_host, stop_host, up
 
 __all__ = [
     "ADMIN",
     "ASKER",
     "ASKER_PASSWORD",
+    "DEFAULT",
     "Lab",
     "LabHost",
     "down",
+    "down_all",
+    "every",
+    "purge_cache",
     "start_host",
     "status",
     "stop_host",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from deployer.lab import apt, command, layout, machine
@@ -25,8 +27,25 @@ PACKAGES = (
 SETUP = Path(__file__).with_name("setup.sh")
 
 
+@contextmanager
+def held(say: machine.Say) -> Iterator[Path]:
+    """The cached root for this machine's suite and sources; while the block copies it, it stays."""
+    with ExitStack() as copying:
+        with machine.only_one(layout.lock("cache"), say):
+            root = ensure(say)
+            copying.enter_context(machine.one_of_many(layout.lock("copies")))
+        yield root
+
+
+def forget(say: machine.Say) -> None:
+    """Deletes all cached roots, once nobody copies one any more."""
+    with machine.only_one(layout.lock("cache"), say), machine.only_one(layout.lock("copies"), say):
+        say(f"deleting {layout.cache()}")
+        machine.remove_tree(layout.cache())
+
+
 def ensure(say: machine.Say) -> Path:
-    """Returns the cached root for this machine's suite and sources, making it where there is none."""
+    """Returns that root, making it where there is none; the caller holds the lock of the cache."""
     sources = apt.of_this_machine()
     root = layout.cache() / f"{machine.codename()}-{_digest(sources)}"
     _remove_others(root)
@@ -95,7 +114,8 @@ def _digest(sources: apt.Apt) -> str:
 
 
 def _remove_others(root: Path) -> None:
-    """Half-made roots, and those of a suite or of sources that this machine no longer has."""
+    """Half-made roots, and, unless one is being copied, those of a suite or of sources that are no more."""
+    unused = machine.is_free(layout.lock("copies"))
     for entry in sorted(layout.cache().glob("*")):
-        if entry != root:
+        if entry != root and (unused or entry.suffix == ".partial"):
             machine.remove_tree(entry)

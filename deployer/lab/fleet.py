@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deployer.lab import layout, machine
+from deployer.lab.layout import Ground
 from deployer.problems import InputError, Problem, Where
 
 HINT = "put it right, or name another folder"
@@ -28,42 +29,42 @@ def read(folder: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def write(folder: Path, names: list[str], known_hosts: str) -> None:
+def write(ground: Ground, folder: Path, names: list[str], known_hosts: str) -> None:
     """Writes `fleet.json` and `known_hosts` into `folder`, each only if it would change."""
     folder.mkdir(parents=True, exist_ok=True)
     fleet, keys = folder / "fleet.json", folder / "known_hosts"
     machine.write_whole(keys, known_hosts)
     before = read(folder)
-    after = merged(before, names, str(layout.key()), str(keys.absolute()))
+    after = merged(ground, before, names, str(keys.absolute()))
     if after != before:
         machine.write_whole(fleet, json.dumps(after, indent=2, ensure_ascii=False) + "\n")
 
 
-def merged(before: dict[str, Any], names: list[str], key: str, known_hosts: str) -> dict[str, Any]:
+def merged(ground: Ground, before: dict[str, Any], names: list[str], known_hosts: str) -> dict[str, Any]:
     """The lab's hosts and ssh settings in a fleet whose every other word stays the user's."""
     there = before.get("hosts", {})
     hosts = {host["name"]: host for host in there} if isinstance(there, list) else there
-    others = {name: host for name, host in hosts.items() if not _of_the_lab(host)}
-    ours = {name: _host(name, hosts.get(name, {})) for name in names}
+    others = {name: host for name, host in hosts.items() if not _of_a_lab(host)}
+    ours = {name: _host(ground, name, hosts.get(name, {})) for name in names}
     after = others | ours
     if isinstance(there, list):
-        return _with(before, [host | {"name": name} for name, host in after.items()], key, known_hosts)
-    return _with(before, after, key, known_hosts)
+        return _with(ground, before, [host | {"name": name} for name, host in after.items()], known_hosts)
+    return _with(ground, before, after, known_hosts)
 
 
-def _with(before: dict[str, Any], hosts: object, key: str, known_hosts: str) -> dict[str, Any]:
-    ssh = before.get("ssh", {}) | {"user": "root", "key": key, "known_hosts": known_hosts}
+def _with(ground: Ground, before: dict[str, Any], hosts: object, known_hosts: str) -> dict[str, Any]:
+    ssh = before.get("ssh", {}) | {"user": "root", "key": str(ground.key), "known_hosts": known_hosts}
     return before | {"hosts": hosts, "ssh": ssh}
 
 
-def _host(name: str, before: dict[str, Any]) -> dict[str, Any]:
+def _host(ground: Ground, name: str, before: dict[str, Any]) -> dict[str, Any]:
     roles = before.get("roles", ROLES.get(name, ["dynos"]))
-    return before | {"address": layout.address(name), "roles": roles}
+    return before | {"address": ground.address(name), "roles": roles}
 
 
-def _of_the_lab(host: dict[str, Any]) -> bool:
+def _of_a_lab(host: dict[str, Any]) -> bool:
     try:
-        return ipaddress.ip_address(host.get("address", "")) in ipaddress.ip_network(layout.SUBNET)
+        return ipaddress.ip_address(host.get("address", "")) in ipaddress.ip_network(layout.SUBNETS)
     except ValueError:
         return False
 

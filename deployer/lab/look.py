@@ -1,14 +1,15 @@
-"""The lab as it is now."""
+"""Labs as they are now."""
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from deployer.lab import contact, container, host, layout, machine, network
+from deployer.lab import contact, container, host, layout, machine, network, record
+from deployer.lab.layout import DEFAULT, Ground
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,10 @@ class LabHost:
 
 @dataclass(frozen=True)
 class Lab:
-    """The lab as it is now; `fleet`, `known_hosts` and `key` are paths, None where nothing was written."""
+    """A lab as it is now; `fleet`, `known_hosts` and `key` are paths, None where nothing was written."""
 
+    name: str
+    subnet: str
     bridge: str | None
     hosts: tuple[LabHost, ...]
     fleet: str | None
@@ -37,30 +40,37 @@ class Lab:
         return asdict(self) | {"hosts": [asdict(host) for host in self.hosts]}
 
 
-def status() -> Lab:
-    """Looks at the lab and changes nothing."""
+def status(lab: str = DEFAULT) -> Lab:
+    """Looks at one lab and changes nothing; raises `InputError` where there is none of this name."""
     machine.require()
-    names = host.existing()
+    return _status(record.find(layout.named(lab)))
+
+
+def every() -> list[Lab]:
+    """The same for each lab of this machine, the default one first, then by name."""
+    machine.require()
+    return [_status(ground) for ground in record.all_labs()]
+
+
+def _status(ground: Ground) -> Lab:
     with ThreadPoolExecutor(layout.AT_ONCE) as pool:
-        hosts = tuple(pool.map(_look, names))
-    folder = _recorded_folder()
+        hosts = tuple(pool.map(partial(_look, ground), host.existing(ground)))
+    folder = record.folder(ground)
     return Lab(
-        bridge=layout.BRIDGE if network.is_up() else None,
+        name=ground.lab,
+        subnet=ground.subnet,
+        bridge=ground.bridge if network.is_up(ground) else None,
         hosts=hosts,
         fleet=_if_there(folder / "fleet.json") if folder else None,
         known_hosts=_if_there(folder / "known_hosts") if folder else None,
-        key=_if_there(layout.key()),
+        key=_if_there(ground.key),
     )
 
 
-def _look(name: str) -> LabHost:
-    state, pid = container.state(name)
-    return LabHost(name, layout.address(name), state, pid, state == "running" and contact.answers(name))
-
-
-def _recorded_folder() -> Path | None:
-    file = layout.record()
-    return Path(json.loads(file.read_text())["folder"]) if file.exists() else None
+def _look(ground: Ground, name: str) -> LabHost:
+    state, pid = container.state(ground, name)
+    ssh = state == "running" and contact.answers(ground, name)
+    return LabHost(name, ground.address(name), state, pid, ssh)
 
 
 def _if_there(file: Path) -> str | None:

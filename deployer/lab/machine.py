@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from deployer.lab import command, layout
 from deployer.problems import DeployerError, Problem, Where
@@ -36,7 +37,7 @@ def require() -> None:
 
 
 def make_home() -> None:
-    """Makes the lab's folder, for root only; refuses overlayfs, on which no dyno can mount one of its own."""
+    """Makes the labs' folder, for root only; refuses overlayfs, on which no dyno can mount one of its own."""
     layout.home().mkdir(mode=0o700, parents=True, exist_ok=True)
     kind = command.run(("stat", "--file-system", "--format=%T", str(layout.home()))).strip()
     if kind == "overlayfs":
@@ -64,15 +65,27 @@ def install_missing(say: Say) -> None:
 
 
 @contextmanager
-def only_one(say: Say) -> Iterator[None]:
-    """One lab command at a time. The kernel drops the lock with its holder, however that ends."""
-    with layout.lock().open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+def only_one(lock: Path, say: Say) -> Iterator[None]:
+    """One command at a time. The kernel drops the lock with its holder, however that ends."""
+    with lock.open("w") as file:
+        if not _taken(file, fcntl.LOCK_EX):
             say("waiting for another lab command to end")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def one_of_many(lock: Path) -> Iterator[None]:
+    """Holds the lock together with others like this; `is_free` is false meanwhile."""
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+def is_free(lock: Path) -> bool:
+    """Whether nobody holds the lock at this moment."""
+    with lock.open("w") as file:
+        return _taken(file, fcntl.LOCK_EX)
 
 
 def remove_tree(folder: Path) -> None:
@@ -91,6 +104,20 @@ def write_whole(file: Path, text: str) -> None:
     partial = file.with_name(f".{file.name}.partial")
     partial.write_text(text)
     os.replace(partial, file)
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Deletes a folder that has nothing left to hold."""
+    if folder.exists() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _taken(file: TextIO, how: int) -> bool:
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _delete(folder: Path) -> None:

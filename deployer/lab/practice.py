@@ -1,96 +1,134 @@
-"""The practice fleet as a whole: up, status, down, and the power switch of one host."""
+"""A practice fleet as a whole: up, down, and the power switch of one host."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from deployer.lab import base, contact, container, fleet, host, layout, machine, network
+from deployer.lab import base, contact, container, fleet, host, layout, machine, network, record
+from deployer.lab.layout import DEFAULT, Ground
 from deployer.lab.look import Lab, status
 from deployer.problems import DeployerError, InputError, Problem
 
 
-def up(hosts: int, folder: Path, say: machine.Say) -> Lab:
+def up(hosts: int, folder: Path, say: machine.Say, lab: str = DEFAULT) -> Lab:
     """Makes it `hosts` hosts that answer over SSH and are described in `folder`.
 
-    Idempotent: takes over what runs, makes what lacks, and clears what a killed run left. Raises `InputError`
-    for a number of hosts outside 1 to 50 and `DeployerError` where this machine cannot hold a lab.
+    Idempotent: takes over what runs, makes what lacks, and clears what a killed run left. Labs of other names
+    go on beside it. Raises `InputError` for a name that no lab may have and for a number of hosts outside 1
+    to 50, and `DeployerError` where this machine cannot hold a lab.
     """
     if not 1 <= hosts <= layout.MOST_HOSTS:
         hint = "for example --hosts 3"
         raise InputError(Problem(f"a lab has 1 to {layout.MOST_HOSTS} hosts, not {hosts}", hint=hint))
     machine.require()
     fleet.read(folder)
-    with machine.only_one(say):
-        machine.install_missing(say)
-        machine.make_home()
+    with machine.only_one(_lock(lab), say):
+        ground = _claim(lab, say)
         names = layout.names(hosts)
-        _clear(names, say)
-        host.ensure_key()
-        root = base.ensure(say)
-        network.ensure()
+        _clear(ground, names, say)
+        host.ensure_key(ground)
         if "nameserver 127." in host.resolver():
             say("names will not resolve in the hosts: the resolver of this machine answers only itself")
-        _make_and_start(names, root, say)
-        return _describe(names, folder, say)
+        with base.held(say) as root:
+            _make_and_start(ground, names, root, say)
+        return _describe(ground, names, folder, say)
 
 
-def down(say: machine.Say, purge_cache: bool = False) -> None:
-    """Ends and deletes all hosts, the bridge and the rule; the Debian root stays unless `purge_cache`."""
+def down(say: machine.Say, lab: str = DEFAULT) -> None:
+    """Ends and deletes the lab's hosts, its bridge and its rules. Other labs and the Debian root stay."""
     machine.require()
-    with machine.only_one(say):
-        _clear([], say)
-        container.remove_remains()
-        network.remove()
-        layout.record().unlink(missing_ok=True)
-        if purge_cache:
-            say(f"deleting {layout.home()}")
-            machine.remove_tree(layout.home())
+    with machine.only_one(_lock(lab), say):
+        ground = record.find(lab)
+        _clear(ground, [], say)
+        container.remove_remains(ground)
+        with machine.only_one(layout.lock("machine"), say):
+            _give_up(ground)
 
 
-def stop_host(name: str) -> None:
+def down_all(say: machine.Say) -> None:
+    """The same for every lab of this machine."""
+    machine.require()
+    for ground in record.all_labs():
+        down(say, ground.lab)
+
+
+def purge_cache(say: machine.Say) -> None:
+    """Deletes the Debian root that all labs are made from; the next `up` makes it again."""
+    machine.require()
+    base.forget(say)
+    machine.remove_if_empty(layout.home())
+
+
+def stop_host(name: str, lab: str = DEFAULT) -> None:
     """Cuts the power of one host: no service in it is asked to stop, and its disk stays."""
-    _require_host(name)
-    with machine.only_one(_quiet):
-        container.end(name)
+    ground = _require_host(name, lab)
+    with machine.only_one(ground.lock, _quiet):
+        container.end(ground, name)
 
 
-def start_host(name: str) -> None:
+def start_host(name: str, lab: str = DEFAULT) -> None:
     """Switches one host on and waits until it has booted."""
-    _require_host(name)
-    with machine.only_one(_quiet):
-        container.ensure_started(name)
-        contact.wait_for_boot(name)
+    ground = _require_host(name, lab)
+    with machine.only_one(ground.lock, _quiet):
+        container.ensure_started(ground, name)
+        contact.wait_for_boot(ground, name)
 
 
-def _clear(wanted: list[str], say: machine.Say) -> None:
+def _lock(lab: str) -> Path:
+    return layout.lock(f"lab-{layout.named(lab)}")
+
+
+def _claim(lab: str, say: machine.Say) -> Ground:
+    with machine.only_one(layout.lock("machine"), say):
+        machine.install_missing(say)
+        machine.make_home()
+        ground = record.claim(lab)
+        network.ensure(ground)
+        return ground
+
+
+def _give_up(ground: Ground) -> None:
+    """The record goes last: until then an interrupted `down` can be run again."""
+    network.remove(ground)
+    for folder in (ground.hosts, ground.keys):
+        machine.remove_tree(folder)
+    ground.record.unlink(missing_ok=True)
+    if not record.all_labs():
+        network.restore_forwarding()
+    for folder in (ground.folder, layout.labs(), layout.home()):
+        machine.remove_if_empty(folder)
+
+
+def _clear(ground: Ground, wanted: list[str], say: machine.Say) -> None:
     """Ends and deletes all but the whole hosts of `wanted`, and what a killed run left of any."""
-    whole = host.existing()
-    for name in sorted({*whole, *container.remains()} - ({*wanted} & {*whole}), key=layout.number):
+    whole = host.existing(ground)
+    doomed = {*whole, *container.remains(ground)} - ({*wanted} & {*whole})
+    for name in sorted(doomed, key=layout.number):
         say(f"deleting {name}")
-        container.end(name)
-        machine.remove_tree(layout.host(name))
-    for leftover in host.leftovers():
+        container.end(ground, name)
+        machine.remove_tree(ground.host(name))
+    for leftover in host.leftovers(ground):
         machine.remove_tree(leftover)
 
 
-def _make_and_start(names: list[str], root: Path, say: machine.Say) -> None:
+def _make_and_start(ground: Ground, names: list[str], root: Path, say: machine.Say) -> None:
     def one(name: str) -> str:
-        made = host.ensure(name, root)
-        started = container.ensure_started(name)
+        made = host.ensure(ground, name, root)
+        started = container.ensure_started(ground, name)
         return f"{name} {'made and started' if made else 'started' if started else 'is up already'}"
 
     _each(names, one, say)
 
 
-def _describe(names: list[str], folder: Path, say: machine.Say) -> Lab:
-    machine.write_whole(layout.known_hosts(), host.known_hosts(names))
-    _each(names, lambda name: f"{name} {layout.address(name)} {contact.wait_for_boot(name)}", say)
-    fleet.write(folder, names, host.known_hosts(names))
-    machine.write_whole(layout.record(), json.dumps({"folder": str(folder.absolute())}) + "\n")
-    return status()
+def _describe(ground: Ground, names: list[str], folder: Path, say: machine.Say) -> Lab:
+    keys = host.known_hosts(ground, names)
+    machine.write_whole(ground.known_hosts, keys)
+    _each(names, lambda name: f"{name} {ground.address(name)} {contact.wait_for_boot(ground, name)}", say)
+    fleet.write(ground, folder, names, keys)
+    record.keep_folder(ground, folder)
+    return status(ground.lab)
 
 
 def _each(names: Iterable[str], work: Callable[[str], str], say: machine.Say) -> None:
@@ -107,11 +145,13 @@ def _each(names: Iterable[str], work: Callable[[str], str], say: machine.Say) ->
         raise unforeseen
 
 
-def _require_host(name: str) -> None:
+def _require_host(name: str, lab: str) -> Ground:
     machine.require()
-    if name not in host.existing():
-        known = ", ".join(host.existing()) or "none"
-        raise InputError(Problem(f"the lab has no host {name}", hint=f"its hosts: {known}"))
+    ground = record.find(layout.named(lab))
+    if name not in host.existing(ground):
+        known = ", ".join(host.existing(ground)) or "none"
+        raise InputError(Problem(f"the lab {lab} has no host {name}", hint=f"its hosts: {known}"))
+    return ground
 
 
 def _quiet(line: str) -> None:

@@ -25,10 +25,11 @@ cat >/etc/systemd/system/lxc-net.service.d/lab.conf <<'UNIT'
 ConditionVirtualization=
 UNIT
 
+# As many as the hosts of several labs need together: the devices are the machine's, and so are their numbers.
 cat >/etc/tmpfiles.d/lab-loop.conf <<'CONF'
 c! /dev/loop-control 0660 root disk - 10:237
 CONF
-for number in $(seq 0 31); do
+for number in $(seq 0 255); do
     printf 'b! /dev/loop%d 0660 root disk - 7:%d\n' "$number" "$number"
 done >>/etc/tmpfiles.d/lab-loop.conf
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from conftest import SEED, Shop
 
-from deployer.lab import container
+from deployer.lab import DEFAULT, container, record
 
 LONG = os.environ.get("CHAOS") == "long"
 HOSTS = ("box-1", "box-2", "box-3")
@@ -43,7 +43,7 @@ def report(line: str) -> None:
 
 def attach(host: str, script: str, check: bool = True) -> str:
     """Runs a shell script as root inside a practice host, past its sshd."""
-    pid = container.state(host)[1]
+    pid = container.state(record.find(DEFAULT), host)[1]
     inside = (
         "nsenter",
         "--target",

@@ -14,7 +14,7 @@ from conftest import Shop
 from load import steady
 
 from deployer import lab
-from deployer.lab import layout
+from deployer.lab import DEFAULT, record
 
 pytestmark = pytest.mark.live
 
@@ -60,7 +60,7 @@ def test_a_host_without_sshd_is_named_and_can_be_left_out(chaos: Shop, host: str
 
 def power(host: str, word: str) -> None:
     """Freezes a host, or thaws it."""
-    argv = (f"lxc-{word}", f"--lxcpath={layout.hosts()}", f"--name={host}")
+    argv = (f"lxc-{word}", f"--lxcpath={record.find(DEFAULT).hosts}", f"--name={host}")
     subprocess.run(argv, check=True, capture_output=True, timeout=60)
 
 

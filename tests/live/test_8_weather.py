@@ -17,7 +17,7 @@ from conftest import Shop
 from load import steady
 from slow_link import relay
 
-from deployer.lab import contact
+from deployer.lab import DEFAULT, contact, record
 
 pytestmark = pytest.mark.live
 
@@ -156,9 +156,9 @@ def test_a_door_that_was_closed_opens_by_itself(door: Shop, dropped: str) -> Non
     argv = (*program, str(door.folder / "fleet.json"), "box-3", RULES % DROP[dropped], FILE)
     running = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        until(lambda: not contact.answers("box-3"), 30, "the door never closed")
+        until(lambda: not contact.answers(record.find(DEFAULT), "box-3"), 30, "the door never closed")
         closed = time.monotonic()
-        until(lambda: contact.answers("box-3"), SWITCH, "the door stayed closed")
+        until(lambda: contact.answers(record.find(DEFAULT), "box-3"), SWITCH, "the door stayed closed")
         took = time.monotonic() - closed
         said, wrong = running.communicate(timeout=120)
     finally:

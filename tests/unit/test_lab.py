@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,21 @@ import pytest
 from jinja2 import UndefinedError
 
 from deployer import lab
-from deployer.lab import apt, base, command, container, fleet, host, layout, machine, templates
+from deployer.cli import lab as cli
+from deployer.lab import (
+    apt,
+    base,
+    command,
+    container,
+    fleet,
+    host,
+    layout,
+    machine,
+    network,
+    record,
+    templates,
+)
+from deployer.lab.layout import Ground
 from deployer.problems import DeployerError, InputError
 
 DEBIAN = """\
@@ -31,7 +46,7 @@ Signed-By: {key}
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEPLOYER_LAB_DIR", str(tmp_path / "lab"))
-    monkeypatch.setattr(layout, "lock", lambda: tmp_path / "lock")
+    monkeypatch.setattr(layout, "lock", lambda what: tmp_path / f"{what}.lock")
 
 
 @pytest.fixture
@@ -39,6 +54,9 @@ def key(tmp_path: Path) -> Path:
     file = tmp_path / "archive.gpg"
     file.touch()
     return file
+
+
+OURS = Ground(lab.DEFAULT, 0)
 
 
 def silent(line: str) -> None:
@@ -102,7 +120,7 @@ class TestSources:
 
 class TestFleet:
     def fresh(self, count: int) -> dict[str, Any]:
-        return fleet.merged({}, layout.names(count), "/key", "/known_hosts")
+        return fleet.merged(OURS, {}, layout.names(count), "/known_hosts")
 
     @pytest.mark.parametrize("count", [1, 2, 3, 5])
     def test_every_role_has_a_host_and_every_host_runs_dynos(self, count: int) -> None:
@@ -111,7 +129,11 @@ class TestFleet:
         assert all("dynos" in each for each in roles)
 
     def test_a_fresh_one_says_how_to_get_in(self) -> None:
-        assert self.fresh(2)["ssh"] == {"user": "root", "key": "/key", "known_hosts": "/known_hosts"}
+        assert self.fresh(2)["ssh"] == {
+            "user": "root",
+            "key": str(OURS.key),
+            "known_hosts": "/known_hosts",
+        }
         assert self.fresh(2)["hosts"]["box-2"]["address"] == "10.77.0.12"
 
     def test_the_users_words_stay(self) -> None:
@@ -124,23 +146,23 @@ class TestFleet:
             },
             "ssh": {"jump": "gate.example", "user": "somebody"},
         }
-        after = fleet.merged(before, ["box-1", "box-2"], "/key", "/known_hosts")
+        after = fleet.merged(OURS, before, ["box-1", "box-2"], "/known_hosts")
         assert list(after["hosts"]) == ["mine", "box-1", "box-2"]
         assert after["hosts"]["box-1"] == before["hosts"]["box-1"]  # type: ignore[index]
         assert (after["app"], after["ssh"]["jump"], after["ssh"]["user"]) == ("shop", "gate.example", "root")
 
     def test_hosts_as_an_array_stay_one(self) -> None:
         before = {"hosts": [{"name": "box-1", "address": "10.77.0.11", "roles": ["data", "dynos"]}]}
-        after = fleet.merged(before, ["box-1", "box-2"], "/key", "/known_hosts")
+        after = fleet.merged(OURS, before, ["box-1", "box-2"], "/known_hosts")
         assert [host["name"] for host in after["hosts"]] == ["box-1", "box-2"]
         assert after["hosts"][0]["roles"] == ["data", "dynos"]
 
     def test_an_equal_fleet_is_not_written_again(self, tmp_path: Path) -> None:
-        fleet.write(tmp_path, ["box-1"], "keys\n")
+        fleet.write(OURS, tmp_path, ["box-1"], "keys\n")
         file = tmp_path / "fleet.json"
         in_the_users_style = json.dumps(json.loads(file.read_text()), indent=8)
         file.write_text(in_the_users_style)
-        fleet.write(tmp_path, ["box-1"], "keys\n")
+        fleet.write(OURS, tmp_path, ["box-1"], "keys\n")
         assert file.read_text() == in_the_users_style
 
     @pytest.mark.parametrize(
@@ -162,51 +184,123 @@ class TestFleet:
 class TestHosts:
     def test_names_addresses_and_cables_are_their_own_and_fit(self) -> None:
         names = layout.names(layout.MOST_HOSTS)
-        for unique in (layout.address, layout.hardware_address, layout.veth):
+        for unique in (OURS.address, OURS.hardware_address, OURS.veth):
             assert len({unique(name) for name in names}) == len(names)
-        subnet = ipaddress.ip_network(layout.SUBNET)
-        assert all(ipaddress.ip_address(layout.address(name)) in subnet for name in names)
-        assert all(len(layout.veth(name)) <= 15 for name in names)
+        subnet = ipaddress.ip_network(OURS.subnet)
+        assert all(ipaddress.ip_address(OURS.address(name)) in subnet for name in names)
 
     def test_the_container_has_its_address_and_cable(self) -> None:
-        layout.host("box-2").mkdir(parents=True)
-        container.configure("box-2")
-        lines = (layout.host("box-2") / "config").read_text().splitlines()
+        OURS.host("box-2").mkdir(parents=True)
+        container.configure(OURS, "box-2")
+        lines = (OURS.host("box-2") / "config").read_text().splitlines()
         assert "lxc.net.0.ipv4.address = 10.77.0.12/24" in lines
-        assert f"lxc.rootfs.path = dir:{layout.rootfs('box-2')}" in lines
+        assert f"lxc.rootfs.path = dir:{OURS.rootfs('box-2')}" in lines
 
     def test_a_value_that_a_template_lacks_is_an_error(self) -> None:
         with pytest.raises(UndefinedError):
-            templates.render("network.nft.j2", table="lab")
+            templates.render("network.nft.j2", bridge="lab")
 
     def test_only_whole_hosts_exist_and_count_as_numbers(self) -> None:
         for name in ("box-10", "box-2", "box-3.partial"):
-            layout.host(name).mkdir(parents=True)
-        assert host.existing() == ["box-2", "box-10"]
-        assert [folder.name for folder in host.leftovers()] == ["box-3.partial"]
+            OURS.host(name).mkdir(parents=True)
+        assert host.existing(OURS) == ["box-2", "box-10"]
+        assert [folder.name for folder in host.leftovers(OURS)] == ["box-3.partial"]
 
     def test_known_hosts_have_each_key_of_each_host(self) -> None:
         for name in ("box-1", "box-2"):
-            folder = layout.rootfs(name) / "etc/ssh"
+            folder = OURS.rootfs(name) / "etc/ssh"
             folder.mkdir(parents=True)
             (folder / "ssh_host_ed25519_key.pub").write_text(f"ssh-ed25519 {name}key root@here\n")
         expected = "10.77.0.11 ssh-ed25519 box-1key\n10.77.0.12 ssh-ed25519 box-2key\n"
-        assert host.known_hosts(["box-1", "box-2"]) == expected
+        assert host.known_hosts(OURS, ["box-1", "box-2"]) == expected
 
     def test_an_existing_host_gets_the_key_and_keeps_a_resolver_of_its_own(self, tmp_path: Path) -> None:
-        root = layout.rootfs("box-1")
+        root = OURS.rootfs("box-1")
         (root / "etc/ssh").mkdir(parents=True)
         (root / "etc/resolv.conf").symlink_to("../run/stub-resolv.conf")
-        layout.key().parent.mkdir(parents=True)
-        Path(f"{layout.key()}.pub").write_text("ssh-ed25519 key\n")
-        assert host.ensure("box-1", tmp_path / "unused") is False
+        OURS.key.parent.mkdir(parents=True)
+        Path(f"{OURS.key}.pub").write_text("ssh-ed25519 key\n")
+        assert host.ensure(OURS, "box-1", tmp_path / "unused") is False
         assert (root / "etc/ssh/lab_keys").read_text() == "ssh-ed25519 key\n"
         assert (root / "etc/resolv.conf").is_symlink()
 
     def test_a_lab_is_plain_json(self) -> None:
         box = lab.LabHost("box-1", "10.77.0.11", "running", 7, ssh=True)
-        described = lab.Lab("deployerlab0", (box,), None, None, None).as_dict()
+        described = lab.Lab("default", OURS.subnet, "deployerlab0", (box,), None, None, None).as_dict()
         assert json.loads(json.dumps(described)) == described
+
+
+class TestGrounds:
+    @pytest.fixture(autouse=True)
+    def free_machine(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(network, "addresses", list)
+        monkeypatch.setattr(machine, "require", lambda: None)
+
+    def test_the_default_one_has_the_first_subnet(self) -> None:
+        assert (record.claim(lab.DEFAULT).subnet, OURS.address("box-1")) == ("10.77.0.0/24", "10.77.0.11")
+
+    def test_labs_share_nothing(self) -> None:
+        grounds = [record.claim(name) for name in (lab.DEFAULT, "trial", "trial-2")]
+        for of in (
+            "subnet",
+            "gateway",
+            "bridge",
+            "bridge_address",
+            "cables",
+            "cgroup",
+            "lock",
+            "key",
+            "record",
+        ):
+            assert len({getattr(ground, of) for ground in grounds}) == len(grounds), of
+        hosts = {ground.hardware_address(name) for ground in grounds for name in layout.names(3)}
+        assert len(hosts) == 9
+
+    def test_a_cable_is_of_one_lab_alone(self) -> None:
+        every = [Ground("each", number) for number in range(layout.MOST_LABS + 1)]
+        for cable in (Ground("some", 1).veth("box-11"), Ground("some", 11).veth("box-1")):
+            assert len([ground for ground in every if cable.startswith(ground.cables)]) == 1
+
+    def test_all_names_of_links_fit_the_kernel(self) -> None:
+        last = Ground("last", layout.MOST_LABS)
+        assert max(len(name) for name in (last.bridge, last.veth(layout.name(layout.MOST_HOSTS)))) <= 15
+
+    def test_a_lab_keeps_its_number_while_others_come_and_go(self) -> None:
+        first, second = record.claim("first"), record.claim("second")
+        first.record.unlink()
+        assert record.claim("second") == record.find("second") == second
+        assert record.claim("third").number == first.number
+        assert [ground.lab for ground in record.all_labs()] == ["second", "third"]
+
+    def test_a_subnet_that_the_machine_is_in_is_no_labs(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(network, "addresses", lambda: [("vpn0", ipaddress.IPv4Network("10.77.0.0/23"))])
+        assert record.claim("trial").subnet == "10.77.2.0/24"
+
+    def test_no_subnet_left_is_a_problem_with_a_way_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(network, "addresses", lambda: [("vpn0", ipaddress.IPv4Network("10.0.0.0/8"))])
+        with pytest.raises(DeployerError, match="subnets for labs are taken"):
+            record.claim("trial")
+
+    def test_a_record_of_before_labs_had_numbers_is_the_default_ones(self) -> None:
+        layout.home().mkdir()
+        OURS.record.write_text('{"folder": "/root/hello"}\n')
+        assert record.all_labs() == [OURS]
+        assert record.folder(OURS) == Path("/root/hello")
+
+    @pytest.mark.parametrize("name", ["", "Trial", "a_b", "-a", "a-", "../home", "a" * 31, "1st"])
+    def test_a_name_is_one_of_a_folder_and_of_a_control_group(self, name: str) -> None:
+        with pytest.raises(InputError, match="cannot be called"):
+            lab.up(1, Path("/nowhere"), silent, name)
+
+    @pytest.mark.parametrize("what", [lab.status, lambda name: lab.down(silent, name)])
+    def test_an_unknown_lab_is_told_with_the_known_ones(self, what: Callable[[str], object]) -> None:
+        record.claim("trial")
+        with pytest.raises(InputError, match="there is no lab trail") as raised:
+            what("trail")
+        assert "trial" in raised.value.problems[0].hint
+
+    def test_the_command_line_names_the_default_lab_as_the_lab_does(self) -> None:
+        assert cli.DEFAULT == lab.DEFAULT
 
 
 class TestMachine:
@@ -231,10 +325,10 @@ class TestMachine:
         order: list[str] = []
 
         def second() -> None:
-            with machine.only_one(said.append):
+            with machine.only_one(layout.lock("lab-default"), said.append):
                 order.append("second")
 
-        with machine.only_one(said.append):
+        with machine.only_one(layout.lock("lab-default"), said.append):
             thread = threading.Thread(target=second)
             thread.start()
             deadline = time.monotonic() + 10
@@ -243,6 +337,29 @@ class TestMachine:
             order.append("first")
         thread.join()
         assert (said, order) == (["waiting for another lab command to end"], ["first", "second"])
+
+    def test_commands_of_two_labs_do_not_wait_for_each_other(self) -> None:
+        said: list[str] = []
+        with (
+            machine.only_one(Ground("one", 1).lock, said.append),
+            machine.only_one(Ground("two", 2).lock, said.append),
+        ):
+            assert said == []
+
+    def test_a_root_of_other_sources_stays_while_somebody_copies_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(apt, "of_this_machine", lambda: apt.Apt("", "", "", (), ()))
+        monkeypatch.setattr(base, "_make", lambda root, _: root.mkdir(parents=True))
+        other = layout.cache() / "bookworm-0123456789ab"
+        other.mkdir(parents=True)
+        with base.held(silent) as root, base.held(silent):
+            assert sorted(layout.cache().iterdir()) == [root]
+            other.mkdir()
+            with base.held(silent):
+                assert other.exists()
+        with base.held(silent):
+            assert not other.exists()
 
     def test_an_equal_file_is_not_written_again(self, tmp_path: Path) -> None:
         file = tmp_path / "file"
