@@ -14,6 +14,7 @@ from deployer.cli import (
     drains,
     explain,
     lab,
+    options,
     platform,
     reading,
     releases,
@@ -43,10 +44,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for command in COMMANDS:
-    app.command()(command)
+    app.command()(options.spread(command))
 app.add_typer(releases.app, name="releases")
-platform.domains_app.callback()(domains.listed)
-platform.domains_app.command("list")(domains.list_domains)
+platform.domains_app.callback()(options.spread(domains.listed))
+platform.domains_app.command("list")(options.spread(domains.list_domains))
 app.add_typer(platform.domains_app, name="domains", help="The names under which the app answers.")
 app.add_typer(certs.app, name="certs", help="The certificates that the app is served with.")
 app.add_typer(drains.drains_app, name="drains", help="Where log lines go besides the logplex.")

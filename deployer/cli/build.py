@@ -8,11 +8,11 @@ import typer
 
 from deployer.cli import options as o
 from deployer.cli.looking import seen
+from deployer.cli.telling import acting
 
 
 def build(
-    folder: o.Folder = o.HERE,
-    environment: o.Environment = None,
+    told: o.Act,
     buildpacks: Annotated[
         list[str] | None,
         typer.Option("--buildpack", help="Build with this one in place of those in app.json (repeatable)."),
@@ -20,10 +20,7 @@ def build(
     purge: Annotated[
         bool, typer.Option("--purge-cache", help="Forget what earlier builds have left in the cache.")
     ] = False,
-    as_json: o.Json = False,
-    without: o.Without = None,
     accept_new: o.AcceptNew = False,
-    lock_wait: o.LockWait = 0,
 ) -> None:
     """Make the slug of the source on the build host, and release nothing.
 
@@ -32,14 +29,15 @@ def build(
     from deployer.engine import engine
     from deployer.views import json, text
 
-    spec, sight = seen(folder, environment, without, accept_new, "", buildpacks)
-    if purge:
-        engine.purge_cache(spec, sight, o.teller(as_json), lock_wait)
+    spec, sight = seen(told, accept_new, buildpacks=buildpacks)
     todo = engine.building(spec, sight)
-    if not todo.plan.empty:
-        todo = engine.build(spec, sight, engine.Order(todo.plan, o.teller(as_json), lock_wait))
+    with acting(told, todo.plan) as order:
+        if purge:
+            engine.purge_cache(spec, sight, order.tell, order.lock_wait)
+        if not todo.plan.empty:
+            todo = engine.build(spec, sight, order)
     slug = todo.world.release.slug if todo.world.release else ""
-    if as_json:
+    if told.as_json:
         text.show(json.line({"slug": slug, "host": todo.world.builder.name}))
     else:
         plain = "" if buildpacks else "deploy apply, or elsewhere "

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from deployer.cli import options as o
-from deployer.cli.platform import MESH, looked, put
+from deployer.cli.looking import known, looked
+from deployer.cli.platform import MESH, put
+from deployer.cli.telling import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,41 +25,30 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
 @app.callback()
-def listed(
-    context: typer.Context,
-    folder: o.Folder = o.HERE,
-    environment: o.Environment = None,
-    as_json: o.Json = False,
-    without: o.Without = None,
-) -> None:
+@o.spread
+def listed(told: o.Look, context: typer.Context) -> None:
     """List the app's certificates: what they cover, who gave them, until when, and where they come from.
 
     Example: deploy certs
     """
-    from deployer.views import json, text
+    from deployer.views import text
 
     if context.invoked_subcommand:
         return
-    found = _found(folder, environment, without)
-    if as_json:
-        text.show(json.document(found))
-    elif not found:
-        text.show('No certificates. Next: deploy certs add CHAIN.pem KEY.pem, or "tls" in fleet.json')
-    else:
-        names = ("name", "domains", "issuer", "expires", "from", "note")
-        text.show(text.table(tuple(row[n] for n in names) for row in found))
+    found = _found(told)
+    names = ("name", "domains", "issuer", "expires", "from", "note")
+    words = text.table(tuple(row[n] for n in names) for row in found)
+    none = 'No certificates. Next: deploy certs add CHAIN.pem KEY.pem, or "tls" in fleet.json'
+    say(told, found, words or none)
 
 
 @app.command()
+@o.spread
 def add(
+    told: o.Act,
     chain: Annotated[Path, typer.Argument(help="PEM: the certificate, then those that signed it.")],
     key: Annotated[Path, typer.Argument(help="PEM: its private key, not encrypted.")],
     name: Annotated[str, typer.Option("--name", help="What to call it; its first domain without that.")] = "",
-    folder: o.Folder = o.HERE,
-    environment: o.Environment = None,
-    as_json: o.Json = False,
-    without: o.Without = None,
-    lock_wait: o.LockWait = 0,
 ) -> None:
     """Have the routers serve the app with a certificate of your own; one of the same name is replaced.
 
@@ -77,18 +68,12 @@ def add(
             raise InputError(problems)
         return with_certificate(_checked(name or certificates.named(own.chain)), own)
 
-    put(folder, environment, as_json, without, lock_wait, choose, MESH)
+    put(told, choose, MESH)
 
 
 @app.command()
-def remove(
-    name: Annotated[str, typer.Argument(help="Its name in deploy certs.")],
-    folder: o.Folder = o.HERE,
-    environment: o.Environment = None,
-    as_json: o.Json = False,
-    without: o.Without = None,
-    lock_wait: o.LockWait = 0,
-) -> None:
+@o.spread
+def remove(told: o.Act, name: Annotated[str, typer.Argument(help="Its name in deploy certs.")]) -> None:
     """Take back a certificate that was added with this command.
 
     Example: deploy certs remove shop.example.com
@@ -103,7 +88,7 @@ def remove(
             raise InputError(Problem(f"no certificate {name!r} was added by a command", hint=hint))
         return with_certificate(name, None)
 
-    put(folder, environment, as_json, without, lock_wait, choose, MESH)
+    put(told, choose, MESH)
 
 
 def _checked(name: str) -> str:
@@ -115,11 +100,11 @@ def _checked(name: str) -> str:
     return name
 
 
-def _found(folder: Path, environment: str | None, without: list[str] | None) -> list[dict[str, Any]]:
+def _found(told: o.Look) -> list[dict[str, Any]]:
     from deployer import source
 
-    spec = source.with_certificates(o.known(folder, environment))
-    sight, settings = looked(spec, without)
+    spec = source.with_certificates(known(told))
+    sight, settings = looked(told, spec)
     return [*_own(spec, settings), *_automatic(spec, sight)]
 
 

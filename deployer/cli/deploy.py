@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deployer.cli import options as o
-from deployer.cli.looking import built_first, decided, seen
+from deployer.cli.looking import built_first, decided, known, look, seen
+from deployer.cli.telling import acting, say, show
 
 if TYPE_CHECKING:
     from deployer.engine.decision import Decided
-    from deployer.model.plan import Plan
 
 
-def validate(folder: o.Folder = o.HERE, environment: o.Environment = None, as_json: o.Json = False) -> None:
+def validate(told: o.Files, as_json: o.Json = False) -> None:
     """Check app.json, Procfile and fleet.json; say everything that is wrong at once.
 
     Example: deploy validate -C examples/hello
@@ -25,7 +23,7 @@ def validate(folder: o.Folder = o.HERE, environment: o.Environment = None, as_js
     from deployer import source
     from deployer.views import json, text
 
-    problems = source.validate(folder, environment)
+    problems = source.validate(told.folder, told.environment)
     if as_json:
         text.show(json.document([json.problem(p) for p in problems]))
     else:
@@ -38,9 +36,7 @@ def validate(folder: o.Folder = o.HERE, environment: o.Environment = None, as_js
 
 
 def plan(
-    folder: o.Folder = o.HERE,
-    environment: o.Environment = None,
-    as_json: o.Json = False,
+    told: o.Look,
     out: Annotated[
         str | None, typer.Option("--out", help="Save the plan, without any secret, to this file.")
     ] = None,
@@ -52,7 +48,6 @@ def plan(
     ] = False,
     slug: o.Slug = "",
     to: o.To = "",
-    without: o.Without = None,
     accept_new: o.AcceptNew = False,
 ) -> None:
     """Look at every host once and say exactly what differs. It cannot change a host.
@@ -63,31 +58,22 @@ def plan(
     from deployer.source.saved import save
     from deployer.views import json, text
 
-    began = time.monotonic()
-    spec, sight = seen(folder, environment, without, accept_new, slug, to=to)
-    todo = decided(spec, sight)
+    todo = decided(*seen(told, accept_new, slug, to))
     document = todo.plan.as_dict()
     if out:
         save(out, json.document(document) + "\n")
-    if as_json:
-        text.show(json.document(document))
-    else:
-        text.show(text.plan(document, time.monotonic() - began, text.terminal(), verbose))
+    say(told, document, text.plan(document, told.seconds, text.terminal(), verbose))
     if detailed and not todo.plan.empty:
         raise typer.Exit(CHANGES_PENDING)
 
 
 def apply(
+    told: o.Act,
     saved: Annotated[str | None, typer.Argument(help="A plan saved by `deploy plan --out`.")] = None,
-    folder: o.Folder = o.HERE,
-    environment: o.Environment = None,
     yes: o.Yes = False,
-    as_json: o.Json = False,
     slug: o.Slug = "",
     to: o.To = "",
-    without: o.Without = None,
     accept_new: o.AcceptNew = False,
-    lock_wait: o.LockWait = 0,
     no_proof: o.NoProof = False,
 ) -> None:
     """Make the plan true, stage by stage, then look again and prove it.
@@ -96,35 +82,29 @@ def apply(
     """
     from deployer.engine import engine
 
-    began = time.monotonic()
-    spec, sight = seen(folder, environment, without, accept_new, slug, to=to)
+    spec, sight = seen(told, accept_new, slug, to)
     if not saved:  # what was agreed to holds the build
-        sight = built_first(spec, sight, as_json, lock_wait)
+        sight = built_first(told, spec, sight)
     todo = decided(spec, sight)
     if saved:
         _same(saved, todo)
-    _show(todo.plan, began, as_json)
+    show(told, todo.plan)
     if todo.plan.empty:
         return
     if not (yes or saved):
         _ask("Only 'yes' will be accepted to approve", "yes")
-    order = engine.Order(todo.plan, o.teller(as_json), lock_wait, not no_proof, exact=bool(saved))
-    with _remainder(began, as_json):
-        left = engine.apply(spec, sight, order)
-    _show(left.plan, began, as_json)
+    with acting(told, todo.plan) as order:
+        left = engine.apply(spec, sight, replace(order, proof=not no_proof, exact=bool(saved)))
+    show(told, left.plan)
     if spec.to:
         _returned(left, spec.to)
 
 
 def destroy(
-    folder: o.Folder = o.HERE,
-    environment: o.Environment = None,
+    told: o.Act,
     confirm: Annotated[
         str | None, typer.Option("--confirm", help="The app's name, instead of typing it.")
     ] = None,
-    as_json: o.Json = False,
-    without: o.Without = None,
-    lock_wait: o.LockWait = 0,
 ) -> None:
     """Remove the app from every host: dynos, routes, releases, config. What is shared stays.
 
@@ -132,63 +112,39 @@ def destroy(
     """
     from deployer.engine import engine
     from deployer.engine.decision import Decided, gone
-    from deployer.engine.sight import look
     from deployer.planning import planner
     from deployer.providers import PROVIDERS
 
-    began = time.monotonic()
-    spec = o.known(folder, environment)
-    sight = look(spec, tuple(without or ()))
+    spec = known(told)
+    sight = look(told, spec)
     world = gone(sight, spec)
     todo = Decided(planner.plan(world, PROVIDERS), world)
-    _show(todo.plan, began, as_json)
+    show(told, todo.plan)
     if todo.plan.empty:
         return
     _ask(f"Type the app's name ({world.app}) to destroy it", world.app, confirm)
-    order = engine.Order(todo.plan, o.teller(as_json), lock_wait)
-    with _remainder(began, as_json):
+    with acting(told, todo.plan) as order:
         left = engine.destroy(spec, sight, order)
-    _show(left.plan, began, as_json)
+    show(told, left.plan)
 
 
-def unlock(folder: o.Folder = o.HERE, environment: o.Environment = None, without: o.Without = None) -> None:
+def unlock(told: o.Files, without: o.Without = None) -> None:
     """Take the lock from a holder that is known to be dead, and say whom it was taken from.
 
     Example: deploy unlock
     """
-    from deployer.engine.sight import look
+    from deployer.engine import sight as looking
     from deployer.remote.holding import unlock as break_lock
     from deployer.spec.durations import span
     from deployer.views import text
 
-    sight = look(o.known(folder, environment), tuple(without or ()))
+    sight = looking.look(known(told), tuple(without or ()))
     broken = break_lock(sight.links, "unlock")
     for name, held in sorted(broken.items()):
         words = f"{held['doing']}, held for {span(held['age'])}"
         text.show(f"broke the lock of {held['who']} on {name} ({words})")
     if not broken:
         text.show(f"No lock is held on {', '.join(h.name for h in sight.hosts)}.")
-
-
-@contextmanager
-def _remainder(began: float, as_json: bool) -> Iterator[None]:
-    """What hosts that failed leave undone is shown as the plan that it is."""
-    from deployer.problems import PartlyAppliedError
-
-    try:
-        yield
-    except PartlyAppliedError as error:
-        if error.left:
-            _show(error.left, began, as_json)
-        raise
-
-
-def _show(plan: Plan, began: float, as_json: bool) -> None:
-    from deployer.views import json, text
-
-    document = plan.as_dict()
-    seconds = time.monotonic() - began
-    text.show(json.line(document) if as_json else text.plan(document, seconds, text.terminal()))
 
 
 def _returned(decided: Decided, old: str) -> None:

@@ -7,44 +7,32 @@ from typing import Any
 import typer
 
 from deployer.cli import options as o
-from deployer.cli.platform import looked
+from deployer.cli.looking import known, looked
+from deployer.cli.telling import say
 
 
-def listed(
-    context: typer.Context,
-    folder: o.Folder = o.HERE,
-    environment: o.Environment = None,
-    as_json: o.Json = False,
-    without: o.Without = None,
-) -> None:
+def listed(told: o.Look, context: typer.Context) -> None:
     """Say under which names the app answers, as `list` does.
 
     Example: deploy domains
     """
     if not context.invoked_subcommand:
-        list_domains(folder, environment, as_json, without)
+        list_domains(told)
 
 
-def list_domains(
-    folder: o.Folder = o.HERE,
-    environment: o.Environment = None,
-    as_json: o.Json = False,
-    without: o.Without = None,
-) -> None:
+def list_domains(told: o.Look) -> None:
     """List the names that the app answers to, what asks for each, and which routers know it.
 
     Example: deploy domains list
     """
     from deployer.planning import status
-    from deployer.views import json, text
+    from deployer.views import text
 
-    spec = o.known(folder, environment)
-    sight, settings = looked(spec, without)
+    spec = known(told)
+    sight, settings = looked(told, spec)
     found = status.domains(spec.fleet, settings.domains, sight.facts)
-    if as_json:
-        text.show(json.document(found))
-    else:
-        text.show(text.table([("DOMAIN", "SOURCE", "ROUTERS"), *(_row(domain) for domain in found)]))
+    head = ("DOMAIN", "SOURCE", "ROUTERS")
+    say(told, found, text.table([head, *(_row(domain) for domain in found)]))
 
 
 def _row(domain: dict[str, Any]) -> tuple[object, ...]:

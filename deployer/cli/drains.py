@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deployer.cli import options as o
-from deployer.cli.platform import looked, put
+from deployer.cli.looking import known, looked
+from deployer.cli.platform import put
+from deployer.cli.telling import say
 
 if TYPE_CHECKING:
     from deployer.engine.sight import Sight
@@ -28,58 +30,29 @@ Which = Annotated[
 
 
 @drains_app.callback()
-def listed(
-    context: typer.Context,
-    folder: o.Folder = o.HERE,
-    environment: o.Environment = None,
-    as_json: o.Json = False,
-    without: o.Without = None,
-) -> None:
+@o.spread
+def listed(told: o.Look, context: typer.Context) -> None:
     """Say where log lines go besides the logplex, as `list` does.
 
     Example: deploy drains
     """
     if not context.invoked_subcommand:
-        list_drains(folder, environment, as_json, without)
+        _list(told)
 
 
 @drains_app.command("list")
-def list_drains(
-    folder: o.Folder = o.HERE,
-    environment: o.Environment = None,
-    as_json: o.Json = False,
-    without: o.Without = None,
-) -> None:
+@o.spread
+def list_drains(told: o.Look) -> None:
     """Say which drains there are, and how they fare on each host. URLs are shown without their secrets.
 
     Example: deploy drains list
     """
-    from deployer import source
-    from deployer.planning.status import drain
-    from deployer.views import json, text
-
-    spec = source.with_drains(o.known(folder, environment))
-    sight, settings = looked(spec, without)
-    rows = [drain(spec.fleet.app, d, sight.facts) for d in _there(spec, sight, settings)]
-    if as_json:
-        text.show(json.document(rows))
-    elif not rows:
-        text.show(f"No drains of {spec.fleet.app}. Next: deploy drains add URL")
-    else:
-        head = ("TOKEN", "URL", "FROM", "STATE", "WAITING", "LOST")
-        shown = [(r["token"], r["url"], r["from"], r["state"], r["waiting"], r["lost"]) for r in rows]
-        text.show(text.table([head, *shown]))
+    _list(told)
 
 
 @drains_app.command("add")
-def add_drain(
-    url: Url,
-    folder: o.Folder = o.HERE,
-    environment: o.Environment = None,
-    as_json: o.Json = False,
-    without: o.Without = None,
-    lock_wait: o.LockWait = 0,
-) -> None:
+@o.spread
+def add_drain(told: o.Act, url: Url) -> None:
     """Send the app's log lines to one more place, from now on: syslog, syslog+tls, https or http.
 
     Example: deploy drains add syslog+tls://logs.example.com:6514
@@ -92,18 +65,12 @@ def add_drain(
     if wrong := objection(chosen):
         raise InputError(Problem(wrong, hint=HINT))
     edit = with_drains(add=[chosen])
-    put(folder, environment, as_json, without, lock_wait, lambda *_: edit, DRAINS)
+    put(told, lambda *_: edit, DRAINS)
 
 
 @drains_app.command("remove")
-def remove_drain(
-    which: Which,
-    folder: o.Folder = o.HERE,
-    environment: o.Environment = None,
-    as_json: o.Json = False,
-    without: o.Without = None,
-    lock_wait: o.LockWait = 0,
-) -> None:
+@o.spread
+def remove_drain(told: o.Act, which: Which) -> None:
     """Send no more lines to a drain that was added with this command; what waits for it is dropped.
 
     Example: deploy drains remove d.34f0a1f2-6b1c-4c39-9b1a-0d5e8f7a2b11
@@ -123,7 +90,21 @@ def remove_drain(
             raise InputError(Problem(f"{drain.plain} was not added by a command", hint=hint))
         return with_drains(remove=[drain.url])
 
-    put(folder, environment, as_json, without, lock_wait, choose, DRAINS)
+    put(told, choose, DRAINS)
+
+
+def _list(told: o.Look) -> None:
+    from deployer import source
+    from deployer.planning.status import drain
+    from deployer.views import text
+
+    spec = source.with_drains(known(told))
+    sight, settings = looked(told, spec)
+    rows = [drain(spec.fleet.app, d, sight.facts) for d in _there(spec, sight, settings)]
+    head = ("TOKEN", "URL", "FROM", "STATE", "WAITING", "LOST")
+    shown = [tuple(row[name.lower()] for name in head) for row in rows]
+    none = f"No drains of {spec.fleet.app}. Next: deploy drains add URL"
+    say(told, rows, text.table([head, *shown]) if rows else none)
 
 
 def _given(word: str) -> str:

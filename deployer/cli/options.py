@@ -1,21 +1,18 @@
-"""Flags that several commands share, and what all of them do with them."""
+"""Flags that several commands share, and the groups of them that a command takes as one argument."""
 
 from __future__ import annotations
 
-import os
-import sys
+import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from deployer.spec.durations import seconds
-
-if TYPE_CHECKING:
-    from deployer.model.events import Event
-    from deployer.spec.spec import Spec
 
 Folder = Annotated[
     Path, typer.Option("--app-dir", "-C", help="The folder with app.json, Procfile and fleet.json.")
@@ -50,47 +47,72 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 HERE = Path()
 
 
-def known(folder: Path, environment: str | None) -> Spec:
-    """The spec for whoever builds nothing: source that is wrong is no reason not to look, or to leave."""
-    from deployer import source
+@dataclass(frozen=True)
+class Files:
+    """Whose files a command is about. `began` is the monotonic clock at its start, in seconds."""
 
-    return source.load(folder, environment, builds=False)
+    folder: Folder = HERE
+    environment: Environment = None
+    began: float = field(init=False, default_factory=time.monotonic)
 
-
-def load(
-    folder: Path, environment: str | None, buildpacks: tuple[str, ...] = (), slug: str = "", to: str = ""
-) -> Spec:
-    """The spec, with its warnings on standard error."""
-    from deployer import source
-    from deployer.problems import InputError, Problem
-    from deployer.views import text
-
-    if slug and to:
-        hint = "leave one of them out: a release brings the slug that it had"
-        raise InputError(Problem("--slug and --to ask for two different things", hint=hint))
-    spec = source.load(folder, environment, buildpacks, slug, to=to)
-    for warning in spec.warnings:
-        text.show(text.problem(warning, text.terminal(err=True)), err=True)
-    return spec
+    @property
+    def seconds(self) -> float:
+        """How long the command has run."""
+        return time.monotonic() - self.began
 
 
-def teller(as_json: bool) -> Callable[[Event], None]:
-    """What draws events as they come: a line each, JSON on standard output or words on standard error.
+@dataclass(frozen=True)
+class Look(Files):
+    """What each command that looks at hosts was told."""
 
-    A reader who leaves (`| head`) ends nothing: hosts are not left in the middle for it.
+    as_json: Json = False
+    without: Without = None
+
+
+@dataclass(frozen=True)
+class Act(Look):
+    """What each command that changes hosts was told."""
+
+    lock_wait: LockWait = 0
+
+
+def spread(command: Callable[..., None]) -> Callable[..., None]:
+    """The command as typer reads it: in place of a parameter that is a group, all options of the group.
+
+    typer knows no shared options. It reads a signature, so this makes one; types, defaults and help come from
+    the group's fields.
     """
-    from deployer.views import json, text
+    groups = {name: kind for name, kind in get_type_hints(command).items() if _is_group(kind)}
 
-    began = time.monotonic()
+    @wraps(command)
+    def told(**given: Any) -> None:
+        for name, kind in groups.items():
+            given[name] = kind(**{option.name: given.pop(option.name) for option in _options(kind)})
+        command(**given)
 
-    def tell(event: Event) -> None:
-        document = event.as_dict(time.monotonic() - began)
-        line = json.line(document) if as_json else text.event(document)
-        try:
-            if line:
-                text.show(line, err=not as_json)
-        except BrokenPipeError:
-            stream = sys.stdout if as_json else sys.stderr
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    parameters = list(_parameters(command, groups))
+    told.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    told.__annotations__ = {p.name: p.annotation for p in parameters}
+    return told
 
-    return tell
+
+def _is_group(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Files)
+
+
+def _options(group: type[Files]) -> Iterator[inspect.Parameter]:
+    kinds, keyword = get_type_hints(group, include_extras=True), inspect.Parameter.KEYWORD_ONLY
+    for option in fields(group):
+        if option.init:
+            kind = kinds[option.name]
+            yield inspect.Parameter(option.name, keyword, default=option.default, annotation=kind)
+
+
+def _parameters(command: Callable[..., None], groups: dict[str, type[Files]]) -> Iterator[inspect.Parameter]:
+    """All by keyword, as typer gives them."""
+    hints = get_type_hints(command, include_extras=True)
+    for name, own in inspect.signature(command).parameters.items():
+        if name in groups:
+            yield from _options(groups[name])
+        else:
+            yield own.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name])

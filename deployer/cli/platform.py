@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deployer.cli import options as o
+from deployer.cli.looking import known, looked
+from deployer.cli.telling import acting, say, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from deployer.engine.sight import Sight
     from deployer.spec.platform import Edit, Platform
@@ -27,12 +27,8 @@ Names = Annotated[list[str], typer.Argument(metavar="DOMAIN...", help="Names, su
 
 
 def maintenance(
+    told: o.Act,
     state: Annotated[str, typer.Argument(metavar="[on|off]", help="Without it, say which it is.")] = "",
-    folder: o.Folder = o.HERE,
-    environment: o.Environment = None,
-    as_json: o.Json = False,
-    without: o.Without = None,
-    lock_wait: o.LockWait = 0,
 ) -> None:
     """Have the routers answer with a maintenance page (503, H80), or with the app again. Dynos go on.
 
@@ -44,22 +40,16 @@ def maintenance(
     if state not in ("", "on", "off"):
         raise InputError(Problem(f"maintenance is on or off, not {state!r}", hint="deploy maintenance on"))
     if not state:
-        _, settings = looked(o.known(folder, environment), without)
-        return _say(as_json, {"maintenance": settings.maintenance}, _on_or_off(settings.maintenance))
+        _, settings = looked(told, known(told))
+        return say(told, {"maintenance": settings.maintenance}, _on_or_off(settings.maintenance))
     edit = with_maintenance(state == "on")
-    put(folder, environment, as_json, without, lock_wait, lambda *_: edit, MESH)
+    put(told, lambda *_: edit, MESH)
     return None
 
 
 @domains_app.command("add")
-def add_domains(
-    names: Names,
-    folder: o.Folder = o.HERE,
-    environment: o.Environment = None,
-    as_json: o.Json = False,
-    without: o.Without = None,
-    lock_wait: o.LockWait = 0,
-) -> None:
+@o.spread
+def add_domains(told: o.Act, names: Names) -> None:
     """Have the app answer to more names, beside those of fleet.json.
 
     Example: deploy domains add shop.example.com
@@ -67,18 +57,12 @@ def add_domains(
     from deployer.spec.platform import with_domains
 
     edit = with_domains(add=_checked(names))
-    put(folder, environment, as_json, without, lock_wait, lambda *_: edit, MESH)
+    put(told, lambda *_: edit, MESH)
 
 
 @domains_app.command("remove")
-def remove_domains(
-    names: Names,
-    folder: o.Folder = o.HERE,
-    environment: o.Environment = None,
-    as_json: o.Json = False,
-    without: o.Without = None,
-    lock_wait: o.LockWait = 0,
-) -> None:
+@o.spread
+def remove_domains(told: o.Act, names: Names) -> None:
     """Have the app no longer answer to names that were added with this command.
 
     Example: deploy domains remove shop.example.com
@@ -96,55 +80,35 @@ def remove_domains(
             raise InputError(Problem(f"{', '.join(unknown)} was not added by a command", hint=hint))
         return with_domains(remove=chosen)
 
-    put(folder, environment, as_json, without, lock_wait, choose, MESH)
+    put(told, choose, MESH)
 
 
-def put(
-    folder: Path,
-    environment: str | None,
-    as_json: bool,
-    without: list[str] | None,
-    lock_wait: int,
-    choose: Callable[[Spec, Sight, Platform], Edit],
-    providers: frozenset[str],
-) -> None:
+def put(told: o.Act, choose: Callable[[Spec, Sight, Platform], Edit], providers: frozenset[str]) -> None:
     """Show what an edit changes, make it so, and look again.
 
     `choose` makes the edit of what is there; it raises InputError for one that cannot be made.
     """
-    from deployer import source
     from deployer.engine import engine
     from deployer.engine.settling import settled
-    from deployer.views import json, text
 
-    began = time.monotonic()
-    spec = replace(o.known(folder, environment), recalls=True)
-    if "drains" in providers:
-        spec = source.with_drains(spec)
-    if "certificates" in providers:
-        spec = source.with_certificates(spec)
-    sight, settings = looked(spec, without)
+    spec = _known(told, providers)
+    sight, settings = looked(told, spec)
     edit = choose(spec, sight, settings)
     todo = settled(spec, sight, edit, providers)
-
-    def show(document: dict[str, Any]) -> None:
-        seconds = time.monotonic() - began
-        text.show(json.line(document) if as_json else text.plan(document, seconds, text.terminal()))
-
-    show(todo.plan.as_dict())
+    show(told, todo.plan)
     if not todo.plan.empty:
-        order = engine.Order(todo.plan, o.teller(as_json), lock_wait)
-        left = engine.change(spec, sight, order, lambda now: settled(spec, now, edit, providers))
-        show(left.plan.as_dict())
+        with acting(told, todo.plan) as order:
+            left = engine.change(spec, sight, order, lambda now: settled(spec, now, edit, providers))
+        show(told, left.plan)
 
 
-def looked(spec: Spec, without: list[str] | None) -> tuple[Sight, Platform]:
-    """One look, and what commands have put on the platform until now."""
-    from deployer.engine.sight import look
-    from deployer.world.releases import seen_platform
+def _known(told: o.Files, providers: frozenset[str]) -> Spec:
+    """With the secrets that these providers are about, and no others."""
+    from deployer import source
 
-    sight = look(spec, tuple(without or ()))
-    return sight, seen_platform(spec.fleet.app, sight.facts.values())
+    spec = replace(known(told), recalls=True)
+    spec = source.with_drains(spec) if "drains" in providers else spec
+    return source.with_certificates(spec) if "certificates" in providers else spec
 
 
 def _checked(names: Iterable[str]) -> list[str]:
@@ -159,9 +123,3 @@ def _checked(names: Iterable[str]) -> list[str]:
 
 def _on_or_off(on: bool) -> str:
     return "Maintenance is on: routers answer 503 (H80)." if on else "Maintenance is off."
-
-
-def _say(as_json: bool, document: dict[str, Any], words: str) -> None:
-    from deployer.views import json, text
-
-    text.show(json.document(document) if as_json else words)

@@ -5,49 +5,36 @@ from __future__ import annotations
 import select
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from deployer.cli import options as o
+from deployer.cli.looking import known, look
+from deployer.cli.telling import say
 
-if TYPE_CHECKING:
-    from deployer.spec.spec import Spec
 
-
-def ps(
-    folder: o.Folder = o.HERE,
-    environment: o.Environment = None,
-    as_json: o.Json = False,
-    without: o.Without = None,
-) -> None:
+def ps(told: o.Look) -> None:
     """Say which dynos there are, where, and whether they are up.
 
     Example: deploy ps
     """
-    from deployer.engine.sight import look
     from deployer.planning import status
-    from deployer.views import json, text
+    from deployer.views import text
 
-    spec = o.known(folder, environment)
-    sight = look(spec, tuple(without or ()))
-    dynos = status.dynos(spec.fleet.app, sight.facts)
-    if as_json:
-        text.show(json.document(dynos))
-    elif not dynos:
-        text.show(f"No dynos of {spec.fleet.app}. Next: deploy apply")
-    else:
-        head = ("DYNO", "STATE", "RELEASE", "HOST", "PORT", "MEMORY")
-        rows = [
-            (d["dyno"], d["state"], d["release"], d["host"], d["host_port"] or "", f"{d['memory']} MB")
-            for d in dynos
-        ]
-        text.show(text.table([head, *rows]))
+    spec = known(told)
+    dynos = status.dynos(spec.fleet.app, look(told, spec).facts)
+    head = ("DYNO", "STATE", "RELEASE", "HOST", "PORT", "MEMORY")
+    rows = [
+        (d["dyno"], d["state"], d["release"], d["host"], d["host_port"] or "", f"{d['memory']} MB")
+        for d in dynos
+    ]
+    none = f"No dynos of {spec.fleet.app}. Next: deploy apply"
+    say(told, dynos, text.table([head, *rows]) if dynos else none)
 
 
 def logs(
-    folder: o.Folder = o.HERE,
-    environment: o.Environment = None,
+    told: o.Files,
     number: Annotated[
         int | None, typer.Option("-n", "--num", min=1, max=1500, help="How many lines; 100 without --since.")
     ] = None,
@@ -73,13 +60,13 @@ def logs(
     from deployer.world.logs import query
 
     asked = query("", number, source, process, since)
-    spec: Spec = o.known(folder, environment)
+    spec = known(told)
     fleet = (spec.fleet.with_role("logplex"), spec.fleet.known_hosts, replace(asked, app=spec.fleet.app))
     try:
         if not tail:
-            _print(logplexes.latest(*fleet, _say), as_json)
+            _print(logplexes.latest(*fleet, _notify), as_json)
             return
-        for lines in logplexes.follow(*fleet, _say):
+        for lines in logplexes.follow(*fleet, _notify):
             _print(lines, as_json)
             if _reader_left():
                 return
@@ -97,7 +84,7 @@ def _print(lines: list[str], as_json: bool) -> None:
         text.show("\n".join(rows))
 
 
-def _say(words: str) -> None:
+def _notify(words: str) -> None:
     from deployer.views import text
 
     text.show(words, err=True)

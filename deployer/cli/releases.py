@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from deployer.cli import options as o
+from deployer.cli.looking import known, look
+from deployer.cli.telling import say
 
 if TYPE_CHECKING:
     from deployer.engine.sight import Sight
@@ -19,66 +21,50 @@ app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
 
 @app.callback()
-def listed(
-    context: typer.Context,
-    folder: o.Folder = o.HERE,
-    environment: o.Environment = None,
-    as_json: o.Json = False,
-    without: o.Without = None,
-) -> None:
+@o.spread
+def listed(told: o.Look, context: typer.Context) -> None:
     """List the releases that are kept, the newest first; `show` tells about one.
 
     Example: deploy releases
     """
-    from deployer.views import json, text
+    from deployer.views import text
 
     if context.invoked_subcommand:
         return
-    spec, _, found = _seen(folder, environment, without)
-    if as_json:
-        text.show(json.document(found))
-    elif not found:
-        text.show(f"No releases of {spec.fleet.app}. Next: deploy apply")
-    else:
-        text.show(text.table(_row(release) for release in found))
+    spec, _, found = _seen(told)
+    none = f"No releases of {spec.fleet.app}. Next: deploy apply"
+    say(told, found, text.table(_row(release) for release in found) or none)
 
 
 @app.command()
+@o.spread
 def show(
+    told: o.Look,
     name: Annotated[str, typer.Argument(help="Which release, such as v7.")],
     build: Annotated[bool, typer.Option("--build", help="Show what its build said.")] = False,
-    folder: o.Folder = o.HERE,
-    environment: o.Environment = None,
-    as_json: o.Json = False,
-    without: o.Without = None,
 ) -> None:
     """Tell all that is known about one release.
 
     Example: deploy releases show v7 --build
     """
     from deployer.problems import InputError, Problem
-    from deployer.views import json, text
+    from deployer.views import text
 
-    spec, sight, found = _seen(folder, environment, without)
+    spec, sight, found = _seen(told)
     release = next((r for r in found if f"v{r['number']}" == name), None)
     if release is None:
         known = ", ".join(f"v{r['number']}" for r in found) or "none"
         raise InputError(Problem(f"there is no release {name}", hint=f"these are kept: {known}"))
     said = _build_log(spec, sight, release["slug"]) if build else []
-    if as_json:
-        text.show(json.document(release | ({"build": said} if build else {})))
-    else:
-        text.show("\n".join(said) if build else text.table(_facts(release)))
+    words = "\n".join(said) if build else text.table(_facts(release))
+    say(told, release | ({"build": said} if build else {}), words)
 
 
-def _seen(
-    folder: Any, environment: str | None, without: list[str] | None
-) -> tuple[Spec, Sight, list[dict[str, Any]]]:
-    from deployer.engine.sight import look
+def _seen(told: o.Look) -> tuple[Spec, Sight, list[dict[str, Any]]]:
     from deployer.planning import status
 
-    spec = o.known(folder, environment)
-    sight = look(spec, tuple(without or ()))
+    spec = known(told)
+    sight = look(told, spec)
     return spec, sight, status.releases(spec.fleet.app, sight.facts)
 
 

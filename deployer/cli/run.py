@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from deployer.cli import options as o
+from deployer.cli.looking import known
 
 
 def run(
+    told: o.Files,
     words: Annotated[
         list[str], typer.Argument(metavar="COMMAND...", help="What to run; -- before its flags.")
     ],
-    folder: o.Folder = o.HERE,
-    environment: o.Environment = None,
     size: Annotated[str, typer.Option("--size", help="The size of the dyno, in place of the default.")] = "",
 ) -> None:
     """Run a command in a dyno of its own, of the current release, and end with its status.
@@ -24,7 +24,7 @@ def run(
     from deployer.problems import InputError, Problem
     from deployer.remote.attach import attach
 
-    fleet = o.known(folder, environment).fleet
+    fleet = known(told).fleet
     name = (size or fleet.default_size).lower()
     if name not in fleet.sizes:
         hint = f"there are {', '.join(sorted(fleet.sizes))}"

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 from deployer import source
 from deployer.cli import explain as command
+from deployer.cli import options
 from deployer.cli.platform import MESH
 from deployer.engine import decision, settling
 from deployer.engine.decision import Decided
@@ -218,8 +219,8 @@ def test_the_command(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], as_json: bool
 ) -> None:
     seen, spec = settled(home)
-    monkeypatch.setattr(command, "seen", lambda *_: (spec, seen.sight(spec)))
-    command.explain("nginx/box-1/hello", home, as_json=as_json)
+    monkeypatch.setattr(command, "seen", lambda *_, **__: (spec, seen.sight(spec)))
+    command.explain(options.Look(home, as_json=as_json), "nginx/box-1/hello")
     found = told(seen, spec, "nginx/box-1/hello")
     shown = capsys.readouterr().out
     assert json.loads(shown) == found if as_json else shown == explanation(found) + "\n"

@@ -116,9 +116,10 @@ def test_words_of_somebody_else_are_shown_as_the_steps(run: Run) -> None:
 
 TELL = """
 import sys
-from deployer.cli.options import teller
+from deployer.cli.options import Act
+from deployer.cli.telling import teller
 from deployer.model.events import Event
-tell = teller(sys.argv[1] == "json")
+tell = teller(Act(as_json=sys.argv[1] == "json"))
 sys.stdin.readline()
 for n in range(3):
     tell(Event("look", say="look again"))

@@ -17,7 +17,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from locks import Talk, ask
 
-from deployer.cli import deploy
+from deployer.cli import deploy, options
 from deployer.model.events import Event
 from deployer.problems import DeployerError, LockedError, StoppedError, UnreachableError
 from deployer.remote import channel, grip, holding
@@ -358,9 +358,9 @@ def test_unlock_goes_on_without_a_host_that_is_down(
         return SimpleNamespace(links=Links(left), hosts=[SimpleNamespace(name=name) for name in left])
 
     monkeypatch.setattr("deployer.engine.sight.look", look)
-    monkeypatch.setattr("deployer.cli.options.known", lambda folder, environment: None)
+    monkeypatch.setattr("deployer.cli.deploy.known", lambda told: None)
     links.open["box-1"].state = "dead"
-    deploy.unlock(without=["box-1"])
+    deploy.unlock(options.Files(), without=["box-1"])
     assert (asked, capsys.readouterr().out) == ([("box-1",)], "No lock is held on box-2, box-3.\n")
 
 

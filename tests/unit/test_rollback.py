@@ -14,7 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from machine import Machine
 
-from deployer.cli import deploy, options
+from deployer.cli import deploy, looking, options
 from deployer.cli import rollback as command
 from deployer.cli.app import app
 from deployer.engine import decision
@@ -315,18 +315,19 @@ def test_neither_source_nor_config_is_read_for_it(tmp_path: Path) -> None:
 
 def test_a_slug_and_a_release_at_once_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="two different things"):
-        options.load(tmp_path, None, slug="66d337d7c3c4e08d", to="v1")
+        looking.load(options.Files(tmp_path), slug="66d337d7c3c4e08d", to="v1")
 
 
 def test_the_command_is_an_apply_to_a_release(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[dict[str, Any]] = []
-    monkeypatch.setattr(command, "apply", lambda **words: asked.append(words))
+    asked: list[tuple[Any, ...]] = []
+
+    def apply(told: options.Act, **words: Any) -> None:
+        asked.append((words["to"], words["yes"], told.as_json, told.without))
+
+    monkeypatch.setattr(command, "apply", apply)
     for words in (["rollback", "v1", "--yes"], ["rollback", "--json", "--without", "two"]):
         app(words, standalone_mode=False)
-    assert [(a["to"], a["yes"], a["as_json"], a["without"]) for a in asked] == [
-        ("v1", True, False, None),
-        ("previous", False, True, ["two"]),
-    ]
+    assert asked == [("v1", True, False, None), ("previous", False, True, ["two"])]
 
 
 def test_all_that_an_apply_can_be_told_a_rollback_can() -> None:
