@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deployer.model.events import Event, Tell
 from deployer.model.plan import Plan
 from deployer.model.steps import Stage, Step, Text
 from deployer.problems import Problem
-from deployer.remote.connect import Links
 from deployer.remote.stopping import Stop
+
+if TYPE_CHECKING:
+    from deployer.remote.connect import Links
 
 Steps = tuple[tuple[str, Step], ...]
 """What one host does at a barrier, each step with the address of its change."""
