@@ -5,7 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from deployer.problems import DeployerError
 
 
 def main() -> None:
@@ -35,9 +38,10 @@ def _run(debug: bool) -> int:
     except DeployerError as error:
         if debug:
             raise
-        _show(error)
+        _show(error, error)
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        _notes(error)
         return INTERRUPTED
     except BrokenPipeError as left:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -46,7 +50,7 @@ def _run(debug: bool) -> int:
     except Exception as error:
         if debug:
             raise
-        _show(_unforeseen(error))
+        _show(_unforeseen(error), error)
         return 1
 
 
@@ -59,14 +63,23 @@ def _commands() -> int:
     return status if isinstance(status, int) else 0
 
 
-def _show(error: Exception) -> None:
+def _show(told: DeployerError, error: Exception) -> None:
     from deployer.views import text
 
-    for found in error.problems:  # type: ignore[attr-defined]
+    for found in told.problems:
         text.show(text.problem(found, text.terminal(err=True)), err=True)
+    _notes(error)
 
 
-def _unforeseen(error: Exception) -> Exception:
+def _notes(error: BaseException) -> None:
+    """What else is to be said of it, such as where all that happened is."""
+    from deployer.views import text
+
+    for note in getattr(error, "__notes__", ()):
+        text.show(f"  {note}", err=True)
+
+
+def _unforeseen(error: Exception) -> DeployerError:
     import typer
 
     from deployer.problems import DeployerError, Problem

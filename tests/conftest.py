@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import settings
 
@@ -29,3 +31,9 @@ def _one_deployer() -> None:
     patch = pytest.MonkeyPatch()
     patch.setattr(holding, "who", lambda: "ada@laptop")
     patch.setattr(decision, "now", lambda: "2026-01-02T03:04:05+00:00")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _journals_of_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Commands that tests run leave their journals among the tests' own files."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))

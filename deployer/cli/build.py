@@ -31,11 +31,12 @@ def build(
 
     spec, sight = seen(told, accept_new, buildpacks=buildpacks)
     todo = engine.building(spec, sight)
-    with acting(told, todo.plan) as order:
-        if purge:
-            engine.purge_cache(spec, sight, order.tell, order.lock_wait)
-        if not todo.plan.empty:
-            todo = engine.build(spec, sight, order)
+    if purge or not todo.plan.empty:
+        with acting(told, todo.plan) as order:
+            if purge:
+                engine.purge_cache(spec, sight, order.tell, order.lock_wait)
+            if not todo.plan.empty:
+                todo = engine.build(spec, sight, order)
     slug = todo.world.release.slug if todo.world.release else ""
     if told.as_json:
         text.show(json.line({"slug": slug, "host": todo.world.builder.name}))

@@ -6,6 +6,7 @@ import inspect
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -18,10 +19,18 @@ Folder = Annotated[
     Path, typer.Option("--app-dir", "-C", help="The folder with app.json, Procfile and fleet.json.")
 ]
 Environment = Annotated[
-    str | None, typer.Option("-e", "--environment", help="Use fleet.NAME.json and environments.NAME.")
+    str | None,
+    typer.Option(
+        "-e",
+        "--environment",
+        help="Use fleet.NAME.json and environments.NAME.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Without = Annotated[list[str] | None, typer.Option("--without", help="Go on without this host (repeatable).")]
+Without = Annotated[
+    list[str] | None,
+    typer.Option("--without", help="Go on without this host (repeatable)."),
+]
 AcceptNew = Annotated[
     bool, typer.Option("--accept-new", help="Trust and pin host keys that are not known yet.")
 ]
@@ -44,15 +53,20 @@ NoProof = Annotated[
     bool, typer.Option("--no-proof", help="Do not prove by marked requests and log lines that all arrives.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Show everything: all of the plan, each step and what it prints."),
+]
 HERE = Path()
 
 
 @dataclass(frozen=True)
 class Files:
-    """Whose files a command is about. `began` is the monotonic clock at its start, in seconds."""
+    """Whose files a command is about, and when it began: by the clock (UTC), and monotonic, in seconds."""
 
     folder: Folder = HERE
     environment: Environment = None
+    at: datetime = field(init=False, default_factory=lambda: datetime.now(UTC))
     began: float = field(init=False, default_factory=time.monotonic)
 
     @property
@@ -74,6 +88,7 @@ class Act(Look):
     """What each command that changes hosts was told."""
 
     lock_wait: LockWait = 0
+    verbose: Verbose = False
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:

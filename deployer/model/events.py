@@ -12,7 +12,19 @@ class Event:
     """Something that happened while a plan ran; views draw it, nothing else does."""
 
     kind: Literal[
-        "stage", "start", "line", "ok", "failed", "look", "wait", "locked", "unlocked", "proof", "stop"
+        "stage",
+        "start",
+        "line",
+        "output",
+        "ok",
+        "failed",
+        "done",
+        "look",
+        "wait",
+        "locked",
+        "unlocked",
+        "proof",
+        "stop",
     ]
     host: str = ""
     address: str = ""

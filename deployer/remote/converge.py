@@ -66,7 +66,9 @@ def _stops(run: Run) -> bool:
 def _barrier(run: Run, barrier: Barrier, work: Work) -> None:
     run.stage, wave = barrier
     number = wave if run.stage == Stage.RETIRE else wave + 1
-    run.event("stage", say=run.stage.name, detail={"hosts": list(work), **({"wave": number} if wave else {})})
+    count = {host: len(steps) for host, steps in work.items()}
+    detail = {"hosts": list(work), "steps": count, **({"wave": number} if wave else {})}
+    run.event("stage", say=run.stage.name, detail=detail)
     steps = chain.from_iterable(work.values())
     with _sharing(run, sorted({s.act.source for _, s in steps if isinstance(s.act, Fetch)})):
         for part in _parts(run.stage, work):
@@ -115,6 +117,8 @@ def _on_host(state: Any, host: Any, run: Run, work: Work) -> bool:
         problem = _send(run, host.name, after).problem
     if problem:
         run.failed[host.name] = problem
+    elif host.name in work and not run.stopped:
+        run.event("done", host=host.name, say=run.stage.name if run.stage else "")
     return problem is None
 
 

@@ -52,7 +52,8 @@ class Listener:
             case "ok":
                 self.done = i
         self.at = step if kind == "start" else None
-        self.run.event(kind, **said)
+        is_live = kind == "start" and step.live
+        self.run.event(kind, **said, detail={"live": True} if is_live else {})
 
     def _event(self, line: str) -> list[Any] | None:
         """What the runner says; None for what something on the way there says, like a shell's profile."""
@@ -67,8 +68,7 @@ class Listener:
         for word in self.words:
             text = text.replace(word, "(secret)")
         self.tail = [*self.tail, text][-TAIL:]
-        if live:
-            self.run.event("line", **said, detail={"text": text})
+        self.run.event("line" if live else "output", **said, detail={"text": text})
 
     def _failure(self, address: str, step: Step, why: str) -> Problem:
         detail = "\n".join((why, *self.tail))

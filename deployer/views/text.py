@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from itertools import groupby
@@ -23,7 +24,8 @@ def colour(text: str, kind: str, on: bool) -> str:
 
 
 def terminal(err: bool = False) -> bool:
-    return (sys.stderr if err else sys.stdout).isatty()
+    """Whether it may be in colour: on a terminal, unless NO_COLOR is set (no-color.org)."""
+    return not os.environ.get("NO_COLOR") and (sys.stderr if err else sys.stdout).isatty()
 
 
 def plan(document: Mapping[str, Any], seconds: float, tinted: bool = False, every: bool = False) -> str:
@@ -101,21 +103,3 @@ def table(rows: Iterable[tuple[object, ...]]) -> str:
     return "\n".join(
         "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells
     )
-
-
-def event(document: Mapping[str, Any]) -> str | None:
-    """One line of progress; None for what only programs want."""
-    clock = f"[{document['elapsed']:6.1f}s]"
-    match document["event"]:
-        case "stage":
-            wave = f", wave {document['wave']}," if "wave" in document else ""
-            return f"{clock} {document['say']}{wave} on {', '.join(document['hosts'])}"
-        case "start":
-            return f"{clock}   {document['host']}: {document['say']}"
-        case "line":
-            return f"          {document['text']}"
-        case "failed":
-            return f"{clock}   {document['host']}: FAILED: {document['say']}"
-        case "look" | "wait" | "locked" | "unlocked" | "proof" | "stop":
-            return f"{clock} {document['say']}"
-    return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 from conftest import SECRET, Shop
@@ -101,6 +102,9 @@ def test_no_trace_of_a_secret_outside_its_files(shop: Shop) -> None:
         + shop.deploy("logs", "-n", "1500").stdout
     )
     assert "zq7x" not in looked
+    journals = [*Path(shop.environment["XDG_STATE_HOME"]).glob("deployer/logs/*/*.log")]
+    assert journals, "each apply leaves one"
+    assert [journal for journal in journals if "zq7x" in journal.read_text("utf-8")] == []
     hosts = ("box-1", "box-2", "box-3")
     for host in hosts:
         assert "zq7x" not in shop.ssh(

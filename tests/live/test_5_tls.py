@@ -132,7 +132,8 @@ def test_only_sane_protocols_are_spoken(secure: Shop, authority: Authority) -> N
 
 def test_one_is_replaced_and_removed(secure: Shop, authority: Authority) -> None:
     before = served(ROUTERS["box-1"], "secure.test")
-    added = secure.deploy("certs", "add", *authority.sign("two", "DNS:secure.test"), "--name", "secure.test")
+    pair = authority.sign("two", "DNS:secure.test")
+    added = secure.deploy("certs", "add", *pair, "--name", "secure.test", "--verbose")
     assert "have nginx serve secure" in added.stderr
     now = [served(router, "secure.test") for router in ROUTERS.values()]
     assert now[0] == now[1]

@@ -117,12 +117,13 @@ def test_words_of_somebody_else_are_shown_as_the_steps(run: Run) -> None:
 TELL = """
 import sys
 from deployer.cli.options import Act
-from deployer.cli.telling import teller
+from deployer.cli.telling import acting
 from deployer.model.events import Event
-tell = teller(Act(as_json=sys.argv[1] == "json"))
+from deployer.model.plan import Plan
 sys.stdin.readline()
-for n in range(3):
-    tell(Event("look", say="look again"))
+with acting(Act(as_json=sys.argv[1] == "json"), Plan("hello", "v1", (), 0, ())) as order:
+    for n in range(3):
+        order.tell(Event("look", say="look again"))
 sys.stdout.flush()
 """
 

@@ -23,7 +23,7 @@ from deployer.problems import DeployerError, LockedError, StoppedError, Unreacha
 from deployer.remote import channel, grip, holding
 from deployer.remote.holding import locked, unlock
 from deployer.source import data
-from deployer.views import text
+from deployer.views import progress
 
 
 class Client:
@@ -150,7 +150,7 @@ def test_it_waits_and_says_so(links: Links) -> None:
     check = Draft202012Validator(data.schema("event"))
     for event in events:
         check.validate(event.as_dict(0))
-        assert event.say in (text.event(event.as_dict(0)) or "")
+        assert event.say in (progress.every(event.as_dict(0)) or "")
 
 
 def test_an_end_that_is_asked_for_ends_the_wait(links: Links) -> None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
-from deployer.model.events import Event
 from deployer.model.plan import Change, Field, Plan
 from deployer.problems import Problem, Where
 from deployer.views import json as documents
@@ -107,27 +104,3 @@ def test_documents_keep_every_sign() -> None:
 def test_a_table_has_columns() -> None:
     assert text.table([("a", 1), ("long", 22)]) == "a     1\nlong  22"
     assert text.table([]) == ""
-
-
-@pytest.mark.parametrize(
-    ("event", "line"),
-    [
-        (
-            Event("stage", say="START", detail={"hosts": ["one", "two"]}),
-            "[   2.3s] START on one, two",
-        ),
-        (Event("start", "one", say="start web.1"), "[   2.3s]   one: start web.1"),
-        (Event("line", "one", detail={"text": "-----> Python"}), "          -----> Python"),
-        (Event("failed", "one", say="start web.1"), "[   2.3s]   one: FAILED: start web.1"),
-        (Event("look", say="look again"), "[   2.3s] look again"),
-        (
-            Event("stage", say="START", detail={"hosts": ["one"], "wave": 2}),
-            "[   2.3s] START, wave 2, on one",
-        ),
-        (Event("stop", say="finishing the running step"), "[   2.3s] finishing the running step"),
-        (Event("ok", "one", say="start web.1"), None),
-    ],
-    ids=lambda value: value.kind if isinstance(value, Event) else "",
-)
-def test_progress_is_one_line_an_event(event: Event, line: str | None) -> None:
-    assert text.event(event.as_dict(2.34)) == line
