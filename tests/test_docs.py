@@ -17,6 +17,7 @@ import typer
 from jsonschema import Draft202012Validator
 
 from deployer.cli.app import app
+from deployer.cli.heroku import HERE
 from deployer.planning import planner
 from deployer.source import data
 from deployer.spec.fleet import load_fleet
@@ -32,6 +33,8 @@ LINE = re.compile(r"^(?:[#$] |\s*- )?(deploy .+)$", re.M)
 EXAMPLE = re.compile(r"^\s*Example: (deploy .+)$", re.M)
 SHELL = {"|", "||", "&&", ";", ">", "#"}
 COMMAND: Any = typer.main.get_command(app)
+OWN = {"--debug", "--help"}.union(*(option.opts for option in COMMAND.params))
+"""Flags of `deploy` itself."""
 
 
 def anchors(page: Path) -> set[str]:
@@ -58,6 +61,7 @@ def commands() -> Iterator[tuple[str, str]]:
         ]
         for command in (*fenced, *CODE.findall(FENCE.sub("", text))):
             yield page.name, command
+    yield from (("heroku", hint[hint.rindex("deploy ") :]) for hint in HERE.values() if "deploy " in hint)
     yield from (
         ("help", found) for command in leaves(COMMAND) for found in EXAMPLE.findall(command.help or "")
     )
@@ -73,7 +77,7 @@ def parse(line: str) -> None:
     words = shlex.split(line, comments=True)[1:]
     end = next((i for i, word in enumerate(words) if word in SHELL), len(words))
     command = COMMAND
-    words = [word for word in words[:end] if word not in ("--debug", "--help")]
+    words = [word for word in words[:end] if word not in OWN]
     while words and hasattr(command, "commands"):
         name = words.pop(0)
         assert name in command.commands, f"no such command: {name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
@@ -21,6 +22,7 @@ from deployer.cli import (
     rollback,
     run,
 )
+from deployer.cli.unknown import Commands
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     deploy.validate,
@@ -39,10 +41,30 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 app = typer.Typer(
     name="deploy",
     help="A self-hosted Heroku, driven like Terraform, that needs nothing on the machines but SSH.",
-    add_completion=False,
+    cls=Commands,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _version(is_asked: bool) -> None:
+    if is_asked:
+        from deployer.source import data
+        from deployer.views import text
+
+        text.show(data.version())
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Without a command, help."""
+
+
 for command in COMMANDS:
     app.command()(options.spread(command))
 app.add_typer(releases.app, name="releases")

@@ -13,6 +13,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from deployer.cli import completing
 from deployer.spec.durations import seconds
 
 Folder = Annotated[
@@ -23,13 +24,14 @@ Environment = Annotated[
     typer.Option(
         "-e",
         "--environment",
+        autocompletion=completing.environments,
         help="Use fleet.NAME.json and environments.NAME.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Without = Annotated[
     list[str] | None,
-    typer.Option("--without", help="Go on without this host (repeatable)."),
+    typer.Option("--without", autocompletion=completing.hosts, help="Go on without this host (repeatable)."),
 ]
 AcceptNew = Annotated[
     bool, typer.Option("--accept-new", help="Trust and pin host keys that are not known yet.")

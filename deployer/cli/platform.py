@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deployer.cli import completing
 from deployer.cli import options as o
 from deployer.cli.looking import known, looked
 from deployer.cli.telling import acting, say, show
@@ -28,7 +29,12 @@ Names = Annotated[list[str], typer.Argument(metavar="DOMAIN...", help="Names, su
 
 def maintenance(
     told: o.Act,
-    state: Annotated[str, typer.Argument(metavar="[on|off]", help="Without it, say which it is.")] = "",
+    state: Annotated[
+        str,
+        typer.Argument(
+            metavar="[on|off]", autocompletion=completing.states, help="Without it, say which it is."
+        ),
+    ] = "",
 ) -> None:
     """Have the routers answer with a maintenance page (503, H80), or with the app again. Dynos go on.
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from deployer.cli import completing
 from deployer.cli import options as o
 from deployer.cli.looking import known, look
 from deployer.cli.telling import say
@@ -42,9 +43,18 @@ def logs(
         bool, typer.Option("--tail", "-t", help="Go on with new lines until interrupted.")
     ] = False,
     process: Annotated[
-        str, typer.Option("--ps", "--dyno", "-d", help="Only this dyno or type: web.1, web, router, api.")
+        str,
+        typer.Option(
+            "--ps",
+            "--dyno",
+            "-d",
+            autocompletion=completing.process_types,
+            help="Only this dyno or type: web.1, web, router, api.",
+        ),
     ] = "",
-    source: Annotated[str, typer.Option("--source", "-s", help="Only app or heroku.")] = "",
+    source: Annotated[
+        str, typer.Option("--source", "-s", autocompletion=completing.sources, help="Only app or heroku.")
+    ] = "",
     since: Annotated[
         str,
         typer.Option("--since", help="Only lines since then: 10m, 2h, 2026-11-26T10:15 (UTC)."),

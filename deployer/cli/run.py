@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from deployer.cli import completing
 from deployer.cli import options as o
 from deployer.cli.looking import known
 
@@ -13,7 +14,12 @@ from deployer.cli.looking import known
 def run(
     told: o.Files,
     words: Annotated[
-        list[str], typer.Argument(metavar="COMMAND...", help="What to run; -- before its flags.")
+        list[str],
+        typer.Argument(
+            metavar="COMMAND...",
+            autocompletion=completing.process_types,
+            help="What to run; -- before its flags.",
+        ),
     ],
     size: Annotated[str, typer.Option("--size", help="The size of the dyno, in place of the default.")] = "",
 ) -> None:

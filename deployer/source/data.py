@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,15 @@ def folder(kind: str) -> Path:
     """`schemas` or `stacks`: inside an installed package, else at the root of the repository."""
     packaged = _PACKAGE / "_data" / kind
     return packaged if packaged.is_dir() else _PACKAGE.parent / kind
+
+
+def version() -> str:
+    """`deploy 0.1.0`. A checkout may be anything after that version, so it says where it is."""
+    project = _PACKAGE.parent / "pyproject.toml"
+    if not project.is_file():
+        return f"deploy {metadata.version('deployer')}"
+    number = tomllib.loads(project.read_text("utf-8"))["project"]["version"]
+    return f"deploy {number}, from the checkout in {_PACKAGE.parent}"
 
 
 @cache

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
 from deployer import __main__ as program
 from deployer.problems import INTERRUPTED, DeployerError, Problem
+from deployer.source import data
 
 
 def ending(monkeypatch: pytest.MonkeyPatch, error: BaseException, debug: bool = False) -> int:
@@ -71,6 +74,31 @@ def test_a_wrong_usage_leads_to_the_help_of_its_command(
     told = capsys.readouterr().err
     assert said in told
     assert f"next: {hint} shows what it takes" in told
+
+
+def test_what_is_noted_of_an_error_comes_last(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for error in (DeployerError(Problem("it is wrong")), RuntimeError("boom"), KeyboardInterrupt()):
+        error.add_note("all that happened is in one.log")
+        ending(monkeypatch, error)
+        assert capsys.readouterr().err.splitlines()[-1] == "  all that happened is in one.log"
+
+
+def test_a_checkout_says_its_version_and_where_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["deploy", "--version"])
+    assert program._run(False) == 0
+    root = Path(__file__).parents[2]
+    number = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    assert capsys.readouterr().out == f"deploy {number}, from the checkout in {root}\n"
+
+
+def test_what_is_installed_says_its_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(data, "_PACKAGE", tmp_path / "deployer")
+    monkeypatch.setattr(data.metadata, "version", lambda name: {"deployer": "1.2"}[name])
+    assert data.version() == "deploy 1.2"
 
 
 def test_deploy_alone_helps(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
