@@ -14,6 +14,20 @@ from deployer.cli import options as o
 from deployer.cli.looking import known, look
 from deployer.cli.telling import say
 
+Which = Annotated[
+    str,
+    typer.Option(
+        "--ps",
+        "--dyno",
+        "-d",
+        autocompletion=completing.process_types,
+        help="Only this dyno or type: web.1, web, router, api.",
+    ),
+]
+Source = Annotated[
+    str, typer.Option("--source", "-s", autocompletion=completing.sources, help="Only app or heroku.")
+]
+
 
 def ps(told: o.Look) -> None:
     """Say which dynos there are, where, and whether they are up.
@@ -42,19 +56,8 @@ def logs(
     tail: Annotated[
         bool, typer.Option("--tail", "-t", help="Go on with new lines until interrupted.")
     ] = False,
-    process: Annotated[
-        str,
-        typer.Option(
-            "--ps",
-            "--dyno",
-            "-d",
-            autocompletion=completing.process_types,
-            help="Only this dyno or type: web.1, web, router, api.",
-        ),
-    ] = "",
-    source: Annotated[
-        str, typer.Option("--source", "-s", autocompletion=completing.sources, help="Only app or heroku.")
-    ] = "",
+    process: Which = "",
+    source: Source = "",
     since: Annotated[
         str,
         typer.Option("--since", help="Only lines since then: 10m, 2h, 2026-11-26T10:15 (UTC)."),
