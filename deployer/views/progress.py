@@ -155,10 +155,9 @@ def head(now: Now, clock: float) -> tuple[str, str]:
 
 
 def _row(name: str, at: At, clock: float) -> tuple[str, str, str, str]:
-    count = f"step {at.step} of {at.of}" if at.step else _steps(at.of)
-    if at.state == "works":
-        return name, count, at.say, _time(clock - at.since)
-    return name, count, at.say if at.state == "failed" else "", at.state
+    count = f"step {at.step} of {at.of}" if at.state in ("works", "failed") else _steps(at.of)
+    say = at.say if at.state in ("works", "failed") else ""
+    return name, count, say, _time(clock - at.since) if at.state == "works" else at.state
 
 
 def _places(hosts: Collection[str]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Literal
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -25,10 +26,13 @@ def region(
     console = console or Console(stderr=True)
     now = Now()
 
-    def drawn() -> Table:
-        return _table(now, clock(), console.height)
-
-    with Live(console=console, get_renderable=drawn, refresh_per_second=A_SECOND, transient=True):
+    with Live(
+        console=console,
+        get_renderable=lambda: _drawn(now, clock(), console.height),
+        refresh_per_second=A_SECOND,
+        transient=True,
+        redirect_stdout=False,
+    ):
 
         def hear(event: Document) -> None:
             nonlocal now
@@ -47,14 +51,23 @@ def _lasting(before: Now, event: Document) -> Iterator[tuple[str, str]]:
         yield line, "red" if event["event"] == "failed" else ""
 
 
-def _table(now: Now, clock: float, height: int) -> Table:
+def _drawn(now: Now, clock: float, height: int) -> Group:
     """As wide as the terminal and never higher: what a host does is cut before its name and its count are."""
-    table = Table.grid(padding=(0, 2), expand=True)
-    for name, share in (("host", None), ("count", None), ("say", 1), ("time", None)):
-        table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=share)
     name, time = progress.head(now, clock)
-    if name:
-        table.add_row(Text(name, "bold"), "", "", Text(time))
-    for host, *cells in progress.rows(now, clock, max(height - 3, 2)):
-        table.add_row(Text(f"  {host}"), *map(Text, cells))
-    return table
+    rows = progress.rows(now, clock, max(height - 3, 2))
+    shown = (
+        _grid([(name, time)], widest=0, style="bold"),
+        _grid([(f"  {row[0]}", *row[1:]) for row in rows], 2),
+    )
+    return Group(*(grid for grid in shown if grid.row_count))
+
+
+def _grid(rows: Sequence[tuple[str, ...]], widest: int, style: str = "") -> Table:
+    """Columns as wide as need be; the `widest` takes what is left. The last one is at the right edge."""
+    grid = Table.grid(padding=(0, 2), expand=True)
+    for n, _ in enumerate(rows[0] if rows else ()):
+        side: Literal["left", "right"] = "right" if n == len(rows[0]) - 1 else "left"
+        grid.add_column(no_wrap=True, overflow="ellipsis", justify=side, ratio=1 if n == widest else None)
+    for row in rows:
+        grid.add_row(*map(Text, row), style=style)
+    return grid

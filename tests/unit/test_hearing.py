@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -139,6 +140,33 @@ def test_a_reader_who_leaves_ends_nothing(kind: str) -> None:
     run.stdin.close()
     assert run.wait(timeout=30) == 0
     assert (run.stderr if kind == "json" else run.stdout).read() == b""
+
+
+ALIVE = """
+import os, sys
+from deployer.cli.options import Act
+from deployer.cli.telling import acting
+from deployer.model.events import Event
+from deployer.model.plan import Plan
+with acting(Act(), Plan("hello", "v1", (), 0, ())) as order:
+    os.write(1, b"drawn")
+    sys.stdin.readline()
+    for n in range(3):
+        order.tell(Event("wait", say="somebody holds the lock"))
+"""
+
+
+def test_nor_does_a_terminal_that_is_gone() -> None:
+    ours, theirs = os.openpty()
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": theirs}
+    environment = {**os.environ, "TERM": "xterm"}
+    run = subprocess.Popen([sys.executable, "-c", ALIVE], env=environment, **pipes)  # type: ignore[call-overload]
+    assert run.stdout.read(5) == b"drawn"
+    assert os.read(ours, 100)
+    os.close(theirs)
+    os.close(ours)
+    run.communicate(b"now\n", timeout=30)
+    assert run.returncode == 0
 
 
 def test_words_before_the_first_step_break_nothing(run: Run) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from functools import partial, reduce
 from io import StringIO
 from pathlib import Path
@@ -37,7 +39,7 @@ def terminal(width: int = 80, height: int = 24, **named: Any) -> Console:
 
 def shown(now: Now, clock: float, console: Console) -> list[str]:
     with console.capture() as found:
-        console.print(screen._table(now, clock, console.height))
+        console.print(screen._drawn(now, clock, console.height))
     return found.get().splitlines()
 
 
@@ -133,8 +135,8 @@ def test_everything_is_each_step_and_what_it_prints(event: dict[str, Any], line:
 
 def test_a_row_a_host() -> None:
     now = after(STAGE, told("start", "one", "make room", 3.0), told("start", "one", "start web.1", 4.5))
-    assert shown(now, 5.0, terminal(60)) == [
-        "\033[1mSTART\033[0m                                                  2.7 s",
+    assert shown(now, 5.0, terminal(60, color_system=None)) == [
+        "START                                                  2.7 s",
         "  one  step 2 of 3  start web.1                        0.5 s",
         "  two  1 step                                          waits",
     ]
@@ -143,6 +145,18 @@ def test_a_row_a_host() -> None:
 def test_what_a_host_does_is_cut_before_its_name_and_its_count() -> None:
     now = after(STAGE, told("start", "one", "start web.1 and wait until it is up", 3.0))
     assert shown(now, 200.0, terminal(45))[1] == "  one  step 1 of 3  start web.1 …  3 min 17 s"
+
+
+def test_whoever_is_done_has_no_step() -> None:
+    now = after(STAGE, told("start", "one", "start web.1", 3.0), told("done", "one"), told("failed", "two"))
+    rows = [("one", "3 steps", "", "done"), ("two", "step 0 of 1", "", "failed")]
+    assert progress.rows(now, 5.0, 9) == rows
+
+
+def test_nothing_of_it_is_loaded_before_something_is_drawn() -> None:
+    script = "import sys, deployer.cli.app, deployer.cli.telling; print('rich' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_hosts_that_have_no_room_are_counted_and_those_at_work_come_first() -> None:
