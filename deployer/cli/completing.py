@@ -1,6 +1,7 @@
-"""Words that a shell completes after a flag or as an argument. None of them asks a host."""
+"""Words that a shell completes after a flag or as an argument. None of them asks a host.
 
-from __future__ import annotations
+Annotations are evaluated here, once: typer would evaluate their text for every flag at every start.
+"""
 
 from pathlib import Path
 
