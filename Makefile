@@ -1,11 +1,14 @@
 # `make demo` and `make test` set up everything that they need, on a Debian machine, as root.
 VENV := .venv
 BIN := $(VENV)/bin
+RUN := $(VENV)/.run
 READY := $(VENV)/.ready
 LAB := .deployer/hello
 
-.PHONY: demo test check live chaos bench clean
-demo: $(READY)
+.PHONY: demo root test check live chaos bench lock clean
+demo:
+	@sh tools/debian.sh
+	@$(MAKE) --no-print-directory --jobs=2 $(RUN) root
 	@DEPLOY=$(BIN)/deploy sh examples/demo.sh $(LAB)
 
 test: $(READY) check
@@ -28,9 +31,25 @@ chaos: $(READY)
 bench: $(READY)
 	@DEPLOY=$(BIN)/deploy PYTHON=$(BIN)/python sh benchmarks/run.sh
 
-$(READY): requirements.lock pyproject.toml
+# What the deployer runs on; and what tests, linters and types need beside it.
+$(RUN): requirements.lock pyproject.toml
+	@sh tools/debian.sh
 	@sh tools/setup.sh $(VENV)
 	@touch $@
+
+$(READY): $(RUN) requirements-dev.lock
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# The hosts' Debian takes Debian's own Python and nothing else, so it can be made beside the environment.
+root:
+	@PYTHONPATH=. python3 tools/debian_root.py
+
+LOCK := pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-header --no-emit-options \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+lock: $(READY)
+	$(BIN)/$(LOCK) --build-deps-for editable -o requirements.lock pyproject.toml
+	$(BIN)/$(LOCK) -o requirements-dev.lock requirements-dev.in
 
 clean:
 	rm -rf $(VENV) .deployer
