@@ -5,7 +5,7 @@ To the deployer their hosts are plain Debian machines over SSH; nothing outside 
 
 from deployer.lab.layout import ADMIN, ASKER, ASKER_PASSWORD, DEFAULT
 from deployer.lab.look import Lab, LabHost, every, status
-from deployer.lab.practice import down, down_all, purge_cache, start_host, stop_host, up
+from deployer.lab.practice import down, down_all, prepare, purge_cache, start_host, stop_host, up
 
 __all__ = [
     "ADMIN",
@@ -17,6 +17,7 @@ __all__ = [
     "down",
     "down_all",
     "every",
+    "prepare",
     "purge_cache",
     "start_host",
     "status",

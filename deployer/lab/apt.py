@@ -10,12 +10,13 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 
 from deployer.lab import command, machine
-from deployer.lab.templates import render
 
 DEBIAN_COMPONENTS = frozenset({"main", "contrib", "non-free", "non-free-firmware"})
 SUITES = r"({}|stable)([-/](updates|security|backports|proposed-updates))?"
+PROXY = Template('Acquire::$kind::Proxy "$url";\n')
 BUILT_IN = ("Acquire::IndexTargets", "Acquire::CompressionTypes", "Acquire::Changelogs", "Acquire::cdrom")
 """Settings of apt's own that every apt has; copying them would double the lists among them."""
 
@@ -110,7 +111,7 @@ def _keys(sources: list[str]) -> list[Path]:
 def _proxy() -> str:
     """apt obeys these variables here; nobody sets them in a host."""
     urls = {kind: os.environ.get(f"{kind}_proxy") for kind in ("http", "https")}
-    return "".join(render("proxy.conf.j2", kind=kind, url=url) for kind, url in urls.items() if url)
+    return "".join(PROXY.substitute(kind=kind, url=url) for kind, url in urls.items() if url)
 
 
 def _text(file: Path) -> str:

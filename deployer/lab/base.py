@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,6 +26,15 @@ PACKAGES = (
 """What a small Debian VM starts with; what dynos need is the deployer's to install."""
 
 SETUP = Path(__file__).with_name("setup.sh")
+
+
+UNSYNCED = """set -e
+cd "$0"
+mount -t overlay lab -o volatile,uuid=off,lowerdir=none,upperdir=root,workdir=work root
+cd /
+exec "$@"
+"""
+"""dpkg waits for the disk at every package; of a root that is only used when it is whole, once is enough."""
 
 
 @contextmanager
@@ -56,14 +66,17 @@ def ensure(say: machine.Say) -> Path:
 
 
 def _make(root: Path, sources: apt.Apt) -> None:
-    partial, inputs = (root.with_name(f"{root.name}{end}.partial") for end in ("", ".apt"))
-    inputs.mkdir(parents=True)
-    command.run(_bootstrap(partial, _write_inputs(inputs, sources)))
-    machine.remove_tree(inputs)
+    folder = root.with_name(f"{root.name}.partial")
+    for name in ("root", "none", "work"):
+        (folder / name).mkdir(parents=True)
+    command.run(_bootstrap(folder, _write_inputs(folder, sources)))
+    partial = folder / "root"
     _configure_apt(partial, sources)
     users = {"ADMIN": layout.ADMIN, "ASKER": layout.ASKER, "ASKER_PASSWORD": layout.ASKER_PASSWORD}
     command.run((*command.ALONE, "chroot", str(partial), "sh", "-s"), stdin=SETUP.read_text(), env=users)
+    os.sync()
     partial.rename(root)
+    machine.remove_tree(folder)
 
 
 def _write_inputs(folder: Path, sources: apt.Apt) -> tuple[str, ...]:
@@ -80,10 +93,11 @@ def _write_inputs(folder: Path, sources: apt.Apt) -> tuple[str, ...]:
     return (f"--aptopt={folder / 'settings'}", *given)
 
 
-def _bootstrap(target: Path, inputs: tuple[str, ...]) -> tuple[str, ...]:
+def _bootstrap(folder: Path, inputs: tuple[str, ...]) -> tuple[str, ...]:
     option, *mirrors = inputs
     options = ("--mode=root", "--variant=minbase", f"--include={','.join(PACKAGES)}", option)
-    return (*command.ALONE, "mmdebstrap", "--quiet", *options, machine.codename(), str(target), *mirrors)
+    make = ("mmdebstrap", "--quiet", *options, machine.codename(), str(folder / "root"), *mirrors)
+    return (*command.ALONE, "sh", "-c", UNSYNCED, str(folder), *make)
 
 
 def _configure_apt(root: Path, sources: apt.Apt) -> None:

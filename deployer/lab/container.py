@@ -13,6 +13,8 @@ from deployer.lab.layout import Ground
 from deployer.lab.templates import render
 from deployer.problems import DeployerError, Problem, Where
 
+SECCOMP = Path(__file__).with_name("host.seccomp")
+
 PATIENCE = 10.0
 """Seconds that a killed process may take to go."""
 
@@ -68,6 +70,7 @@ def configure(ground: Ground, name: str) -> None:
         address=ground.address(name),
         prefix=layout.PREFIX,
         gateway=ground.gateway,
+        seccomp=str(SECCOMP),
     )
     machine.write_whole(ground.host(name) / "config", text)
 

@@ -36,6 +36,16 @@ def up(hosts: int, folder: Path, say: machine.Say, lab: str = DEFAULT) -> Lab:
         return _describe(ground, names, folder, say)
 
 
+def prepare(say: machine.Say) -> None:
+    """Has ready what every lab is made of, so that the next `up` only copies it. Raises as `up` does."""
+    machine.require()
+    with machine.only_one(layout.lock("machine"), say):
+        machine.install_missing(say)
+        machine.make_home()
+    with base.held(say):
+        pass
+
+
 def down(say: machine.Say, lab: str = DEFAULT) -> None:
     """Ends and deletes the lab's hosts, its bridge and its rules. Other labs and the Debian root stay."""
     machine.require()
