@@ -89,12 +89,14 @@ class Applies:
         job = acting.Job(wanted, lambda _: None, self.stop, lambda s: decision.decide(wanted, s), proof=False)
         return ending(lambda: acting.act(job, sight, decision.decide(wanted, sight)))
 
-    def order(self, wanted: Spec, blind: str) -> DeployerError | None:
-        """The same by way of the engine, where a host answers no more once there is a plan."""
-        self._begin(nothing)
+    def order(
+        self, wanted: Spec, *blind: str, upset: Upset = nothing, exact: bool = False
+    ) -> DeployerError | None:
+        """The same by way of the engine, where the `blind` answer no more once there is a plan."""
+        self._begin(upset)
         sight = self.sight(wanted)
-        order = engine.Order(decision.decide(wanted, sight).plan, lambda _: None, proof=False)
-        self.blind.add(blind)
+        order = engine.Order(decision.decide(wanted, sight).plan, lambda _: None, proof=False, exact=exact)
+        self.blind.update(blind)
         return ending(lambda: engine.apply(wanted, sight, order))
 
     def _begin(self, upset: Upset) -> None:

@@ -125,8 +125,21 @@ def _build(spec: Spec, sight: Sight, order: Order, stop: Stop, decided: Callable
     with locked(sight.links, _doing(order), order.lock_wait, order.tell, stop) as lock:
         now, todo = _decided_anew(spec, sight, order, decided)
         part = _of_build(todo.plan, todo.world.builder.name)
-        act_only(replace(job, lock=lock), now, replace(todo, plan=part.until(Stage.IMAGE)))
+        base = part.until(Stage.IMAGE) if order.exact else _with_bases(part.until(Stage.IMAGE), todo.plan)
+        act_only(replace(job, lock=lock), now, replace(todo, plan=base))
     return act_only(job, now, replace(todo, plan=part.at(Stage.BUILD)))
+
+
+def _with_bases(part: Plan, whole: Plan) -> Plan:
+    """While the build host makes images, which is long, the other hosts get their packages and scripts."""
+    if not part.at(Stage.IMAGE).changes:
+        return part
+    bases = (c for c in whole.changes if c.address.startswith("host/") and c.host not in part.hosts)
+    return replace(part, changes=(*part.changes, *map(_at_image, bases)), hosts=whole.hosts)
+
+
+def _at_image(change: Change) -> Change:
+    return replace(change, steps=tuple(replace(step, stage=Stage.IMAGE) for step in change.steps))
 
 
 def _of_build(plan: Plan, builder: str) -> Plan:

@@ -203,9 +203,38 @@ def test_a_host_that_is_silent_at_the_second_look_is_named(hands: Applies) -> No
 
 def test_before_the_lock_such_a_host_ends_the_apply(hands: Applies) -> None:
     hands.seen.apply(spec(**THREE))
-    error = hands.order(spec(**THREE, source="two"), blind="b")
+    error = hands.order(spec(**THREE, source="two"), "b")
     assert isinstance(error, UnreachableError)
     assert (error.exit_code, summaries(error), hands.begun) == (4, ["the connection to b broke"], [])
+
+
+def test_while_images_are_made_the_other_hosts_get_packages_and_scripts(hands: Applies) -> None:
+    assert hands.order(spec(**THREE)) is None
+    images = [at for at in hands.begun if at.stage == Stage.IMAGE]
+    assert {at.host for at in images} == {"a", "b", "c"}
+    assert {at.address.split("/")[0] for at in images if at.host != "a"} == {"host"}
+    assert not [at for at in hands.begun[: hands.begun.index(images[-1])] if at.stage > Stage.IMAGE]
+
+
+def test_without_an_image_to_make_a_build_waits_for_no_other_host(hands: Applies) -> None:
+    hands.seen.apply(spec(**THREE))
+    hands.seen.machines["b"].packages.remove("zstd")
+    assert hands.order(spec(**THREE, source="two")) is None
+    first = next(i for i, at in enumerate(hands.begun) if at.stage == Stage.BUILD)
+    assert {at.host for at in hands.begun[:first]} <= {"a"}
+
+
+def test_who_agreed_to_each_change_gets_each_after_the_build(hands: Applies) -> None:
+    apart = spec(hosts={"a": "build logplex dynos", "b": "router dynos"}, scale={"web": 2})
+    assert hands.order(apart, exact=True) is None
+    assert {at.host for at in hands.begun if at.stage == Stage.IMAGE} == {"a"}
+
+
+def test_no_build_begins_where_another_host_gets_no_packages(hands: Applies) -> None:
+    error = hands.order(spec(**THREE), upset=on(Stage.IMAGE, NO, "b"))
+    assert isinstance(error, PartlyAppliedError)
+    assert Stage.BUILD not in {at.stage for at in hands.begun}
+    assert hands.order(spec(**THREE)) is None
 
 
 def test_an_interrupt_keeps_what_had_failed(hands: Applies) -> None:
