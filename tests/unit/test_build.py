@@ -215,6 +215,22 @@ def test_an_image_keeps_nothing_that_only_apt_needed(stack: ModuleType, tmp_path
     assert Path("/etc").exists()
 
 
+@rooted
+def test_what_fills_an_image_stays_in_it_and_leaves_no_mount(stack: ModuleType, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    for folder in (root, tmp_path / "none"):
+        folder.mkdir()
+    with open(tmp_path / "lock", "w") as lock:
+        for name in ("first", "second"):
+            stack.run(
+                root, lock.fileno(), "sh", "-c", f"touch {root}/{name}; ln {root}/{name} {root}/{name}.link"
+            )
+    assert sorted(os.listdir(root)) == ["first", "first.link", "second", "second.link"]
+    assert (root / "first").stat().st_nlink == 2
+    assert os.listxattr(root / "first") == os.listxattr(root) == []
+    assert not root.is_mount()
+
+
 @pytest.mark.parametrize(
     ("line", "carried"),
     [

@@ -75,6 +75,15 @@ ALONE = (
     "--kill-child",
 )
 """A killed run takes all its processes with it, and their mounts: nothing of /proc or /dev is left in an image."""
+UNSYNCED = """set -e
+cd "$0"
+rm -rf work
+mkdir work
+mount -t overlay stack-make -o volatile,uuid=off,lowerdir=none,upperdir=root,workdir=work root
+cd /
+exec "$@"
+"""
+"""dpkg waits for the disk at every package. Half an image is never used, so it is enough to wait once, at the end."""
 SILENT = "#!/bin/sh\nexit 101\n"
 """policy-rc.d: a package that brings a service must not start it here."""
 
@@ -96,11 +105,12 @@ def ask(*argv: str) -> str:
     return done.stdout.decode()
 
 
-def run(lock: int, *argv: str) -> None:
-    """Run to the end and show mmdebstrap's own progress; a failure shows the last lines of all that was said."""
+def run(root: Path, lock: int, *argv: str) -> None:
+    """Run what fills `root` to its end and show mmdebstrap's progress; a failure shows the last lines of all."""
     calm = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    child = subprocess.Popen((*ALONE, *argv), pass_fds=(lock,), env=calm, **pipes)
+    unsynced = ("sh", "-c", UNSYNCED, str(root.parent))
+    child = subprocess.Popen((*ALONE, *unsynced, *argv), pass_fds=(lock,), env=calm, **pipes)
     said = []
     try:
         for line in child.stdout or ():
@@ -127,7 +137,8 @@ def bootstrap(root: Path, stack: dict, lock: int) -> None:
     """The run image: a minimal Debian, the packages of every dyno, the user `dyno`."""
     options = (f"--aptopt={SCRATCH}/apt", f"--dpkgopt={SCRATCH}/dpkg", f"--include={','.join(stack['run'])}")
     where = (stack["suite"], str(root), f"{SCRATCH}/sources.list")
-    run(lock, "env", f"TMPDIR={SCRATCH}", "mmdebstrap", "--mode=root", "--variant=minbase", *options, *where)
+    program = ("env", f"TMPDIR={SCRATCH}", "mmdebstrap", "--mode=root", "--variant=minbase")
+    run(root, lock, *program, *options, *where)
     for name, line in DYNO.items():
         with (root / name).open("a") as file:
             file.write(line)
@@ -139,19 +150,20 @@ def bootstrap(root: Path, stack: dict, lock: int) -> None:
     if (root / "usr/sbin/update-ca-certificates").exists():
         # what the host trusts, its images trust
         shutil.copytree(f"/{CERTIFICATES}", root / CERTIFICATES, dirs_exist_ok=True)
-        run(lock, "chroot", str(root), "update-ca-certificates")
+        run(root, lock, "chroot", str(root), "update-ca-certificates")
 
 
 def extend(root: Path, stack: dict, lock: int) -> None:
     """The build image: the run image, to the byte, and what a build needs on top."""
-    run(lock, "cp", "-a", "--reflink=auto", str(STACKS / f"{stack['name']}.{stack['digest']}.run"), str(root))
+    image = STACKS / f"{stack['name']}.{stack['digest']}.run"
+    run(root, lock, "cp", "-a", "--reflink=auto", f"{image}/.", str(root))
     shutil.copy(SCRATCH / "apt", root / "etc/apt/apt.conf.d/99host")
     shutil.copy(SCRATCH / "sources.list", root / "etc/apt/sources.list.d/host.list")
     shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
     policy = root / "usr/sbin/policy-rc.d"
     policy.write_text(SILENT)
     policy.chmod(0o755)
-    run(lock, "sh", "-c", INSTALL, str(root), *stack["build"])
+    run(root, lock, "sh", "-c", INSTALL, str(root), *stack["build"])
     policy.unlink()
     (root / "etc/resolv.conf").write_text("")
 
@@ -172,16 +184,19 @@ def make(stack: dict, variant: str, lock: int) -> None:
     """Make one image under another name and give it its own only when it is whole and on the disk."""
     final = STACKS / f"{stack['name']}.{stack['digest']}.{variant}"
     partial = final.with_name(final.name + ".partial")
+    root = partial / "root"
     remove(partial)
     if final.exists():
         return tell(f"{final.name} is there")
     print(f"-----> Making the image {final.name}", flush=True)
     began = time.monotonic()
     try:
-        {"run": bootstrap, "build": extend}[variant](partial, stack, lock)
-        strip(partial)
+        for folder in (root, partial / "none"):
+            folder.mkdir(parents=True)
+        {"run": bootstrap, "build": extend}[variant](root, stack, lock)
+        strip(root)
         os.sync()
-        partial.rename(final)
+        root.rename(final)
     finally:
         remove(partial)
     tell(f"done in {time.monotonic() - began:.0f} s")
