@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from deployer.engine.sight import Sight, secret
-from deployer.model.events import Tell
+from deployer.model.events import Event, Tell
 from deployer.model.plan import Plan
 from deployer.model.steps import Stage, Text
 from deployer.planning import planner, rollout
@@ -85,6 +85,7 @@ def _restore(
     env = _env(sight, world, old)
     secrets = (Text(value, secret=True) for value in releases.read_env(env.reveal()).values()) if env else ()
     undo = undoing(sight, before, world, env, fleet)
+    tell(Event("undo", say=f"undo what {world.release.name if world.release else 'the release'} has begun"))
     run = converge(sight.links, undo, tell, (*(world.config or {}).values(), *secrets), lock=lock)
     return tuple(run.failed[name] for name in sorted(run.failed))
 

@@ -19,6 +19,7 @@ class Event:
         "ok",
         "failed",
         "done",
+        "undo",
         "look",
         "wait",
         "locked",

@@ -12,7 +12,7 @@ from typing import Any, Literal
 Document = Mapping[str, Any]
 _INDENT = " " * 10
 _UNDER_WAY = ("waits", "works")
-_BETWEEN = ("look", "proof", "locked", "unlocked")
+_BETWEEN = ("look", "proof", "undo", "locked", "unlocked")
 """What the whole fleet does between two stages."""
 _NAMED = 8
 """Hosts that are named one by one in a line."""
@@ -118,7 +118,7 @@ def above(event: Document) -> str | None:
             return f"{event['host']}: {event['say']}"
         case "failed":
             return f"{event['host']}: FAILED: {event['say']}"
-        case "wait" | "stop" | "proof":
+        case "wait" | "stop" | "proof" | "undo":
             return str(event["say"])
     return None
 

@@ -10,11 +10,13 @@ import pytest
 from fleets import ALL, Fleet, fleet, in_order, spec
 
 from deployer.engine import decision, failure
+from deployer.model.events import Event
 from deployer.model.plan import Plan
 from deployer.model.steps import Sh, Stage, Text
 from deployer.problems import Problem, ReleaseFailedError
 from deployer.spec.spec import Spec
 from deployer.world import releases
+from deployer.world.world import Release
 
 TASKS: dict[str, Any] = {"hosts": {"one": ALL, "two": "dynos"}, "scale": {"web": 2}, "postdeploy": "seed"}
 TASKS["processes"] = {"web": "w", "release": "migrate"}
@@ -40,14 +42,19 @@ def fails(seen: Fleet, wanted: Spec, stage: Stage, monkeypatch: pytest.MonkeyPat
     broken: Any = SimpleNamespace(failed=failed, addresses=addresses, stage=stage)
     if not failure.is_of_release(todo.world, broken):
         return None
-    return failure.failed_release(
-        seen.sight(wanted), before, todo.world, broken, wanted.fleet, lambda _: None
-    )
+    told: list[Event] = []
+    error = failure.failed_release(seen.sight(wanted), before, todo.world, broken, wanted.fleet, told.append)
+    has_begun = any(release.outcome == "failed" for release in records(seen, wanted))
+    assert [event.kind for event in told] == ["undo"] * has_begun
+    return error
+
+
+def records(seen: Fleet, wanted: Spec) -> list[Release]:
+    return list(releases.seen("hello", seen.sight(wanted).facts.values()).values())
 
 
 def outcomes(seen: Fleet, wanted: Spec) -> list[str]:
-    known = releases.seen("hello", seen.sight(wanted).facts.values())
-    return [f"{release.name} {release.outcome}" for release in known.values()]
+    return [f"{release.name} {release.outcome}" for release in records(seen, wanted)]
 
 
 @pytest.mark.parametrize("stage", [Stage.RELEASE, Stage.START, Stage.WATCH])

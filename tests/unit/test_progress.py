@@ -97,6 +97,7 @@ def test_at_no_moment_is_more_drawn_than_there_is_room() -> None:
         (told("wait", say="bob holds the lock"), "[   2.3s] bob holds the lock"),
         (told("locked", say="has the lock of one"), None),
         (told("stop", say="nothing more is begun"), "[   2.3s] nothing more is begun"),
+        (told("undo", say="undo what v4 has begun"), "[   2.3s] undo what v4 has begun"),
     ],
     ids=lambda value: value["event"] if isinstance(value, dict) else "",
 )
