@@ -33,7 +33,6 @@ class Seen:
         (Seen("a", KEPT), Seen("a", "whatever"), set()),
         (Seen("a", KEPT), None, {"text", "ports"}),
     ],
-    ids=str,
 )
 def test_the_fields_that_differ(expected: Seen | None, seen: Seen | None, names: set[str]) -> None:
     assert differs(expected, seen) == names
@@ -57,7 +56,6 @@ def test_the_fields_that_differ(expected: Seen | None, seen: Seen | None, names:
             [("ports[1]", None, "x"), ("ports[2]", "z", "y"), ("ports[3]", "w", None)],
         ),
     ],
-    ids=str,
 )
 def test_a_difference_is_shown_entry_by_entry(
     expected: Seen, seen: Seen, lines: list[tuple[Any, ...]]
@@ -69,7 +67,6 @@ def test_a_difference_is_shown_entry_by_entry(
     ("value", "small"),
     [(DIGEST, DIGEST[:12]), (DIGEST + "\n", DIGEST + "\n"), (None, None), (0, 0), (("b", "a"), "b a")]
     + [(frozenset({"b", "a"}), "a b"), (KEPT, "(as it is)"), (Sealed(DIGEST), "(secret)")],
-    ids=str,
 )
 def test_values_are_short(value: Any, small: Any) -> None:
     assert short(value) == small
