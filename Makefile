@@ -4,6 +4,8 @@ BIN := $(VENV)/bin
 RUN := $(VENV)/.run
 READY := $(VENV)/.ready
 LAB := .deployer/hello
+# Practice fleets of three hosts that the live tests are spread over: they wait more than they compute.
+FLEETS := 3
 
 .PHONY: demo root test check live chaos bench lock clean
 demo:
@@ -12,7 +14,7 @@ demo:
 	@DEPLOY=$(BIN)/deploy sh examples/demo.sh $(LAB)
 
 test: $(READY) check
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist worksteal --durations=20
 	$(MAKE) live
 
 check: $(READY)
@@ -21,7 +23,7 @@ check: $(READY)
 	$(BIN)/mypy
 
 live: $(READY)
-	$(BIN)/pytest tests/live -m live -v
+	$(BIN)/pytest tests/live -m live -vv -n $(FLEETS) --dist loadfile --no-loadscope-reorder --durations=20
 
 # The long form of the campaign, up to three hours; docs/reliability.md says what it tries.
 chaos: $(READY)

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-GATEWAY = "10.77.0.1"
+from here import gateway
+
 CA_PORT, DNS_PORT, DNS_TOLD = 14000, 8053, 8055
 CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
 
@@ -159,9 +160,9 @@ def acme_ca(authority: Authority) -> Iterator[dict[str, str]]:
         subprocess.run(["apt-get", "-q", "update"], check=True, capture_output=True, timeout=300)
         install = ["apt-get", "-q", "-y", "install", "--no-install-recommends", "pebble"]
         subprocess.run(install, check=True, capture_output=True, timeout=300)
-    certificate, key = authority.sign("pebble", f"IP:{GATEWAY}")
+    certificate, key = authority.sign("pebble", f"IP:{gateway()}")
     config = authority.folder / "pebble.json"
-    listen = {"listenAddress": f"{GATEWAY}:{CA_PORT}", "managementListenAddress": "127.0.0.1:15000"}
+    listen = {"listenAddress": f"{gateway()}:{CA_PORT}", "managementListenAddress": "127.0.0.1:15000"}
     settings = {**listen, "httpPort": 80, "tlsPort": 443, "certificate": certificate, "privateKey": key}
     config.write_text(json.dumps({"pebble": {**settings, "ocspResponderURL": ""}}))
     names = ("-dns01", f"127.0.0.1:{DNS_PORT}", "-management", f"127.0.0.1:{DNS_TOLD}")
@@ -176,12 +177,12 @@ def acme_ca(authority: Authority) -> Iterator[dict[str, str]]:
         started(*ca, PEBBLE_VA_NOSLEEP="1", PEBBLE_WFE_NONCEREJECT="0"),
     ):
         ends = time.monotonic() + 20
-        while not (accepts(GATEWAY, CA_PORT) and accepts("127.0.0.1", DNS_TOLD)):
+        while not (accepts(gateway(), CA_PORT) and accepts("127.0.0.1", DNS_TOLD)):
             if time.monotonic() > ends:
                 raise TimeoutError("pebble does not come up")
             time.sleep(0.2)
         yield {
-            "directory": f"https://{GATEWAY}:{CA_PORT}/dir",
+            "directory": f"https://{gateway()}:{CA_PORT}/dir",
             "ca": str(authority.folder / "ca.pem"),
             "email": "ada@example.com",
         }

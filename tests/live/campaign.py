@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import here
 from conftest import SEED, Shop
 
-from deployer.lab import DEFAULT, container, record
+from deployer.lab import container
 
 LONG = os.environ.get("CHAOS") == "long"
-HOSTS = ("box-1", "box-2", "box-3")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PATIENCE = "90s"
 """How long an apply waits for the lease of one that was killed."""
@@ -43,7 +43,7 @@ def report(line: str) -> None:
 
 def attach(host: str, script: str, check: bool = True) -> str:
     """Runs a shell script as root inside a practice host, past its sshd."""
-    pid = container.state(record.find(DEFAULT), host)[1]
+    pid = container.state(here.ground(), host)[1]
     inside = (
         "nsenter",
         "--target",

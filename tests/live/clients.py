@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from campaign import Done
-from load import ROUTERS, Load, steady
+from here import routers
+from load import Load, steady
 
 ANSWER_SECONDS = 20
 UPLOAD_SECONDS = 15
@@ -131,11 +132,11 @@ def traffic() -> Iterator[Traffic]:
     """Load and slow clients through all routers; the block ends when each client has its answer."""
     ended = threading.Event()
     with steady() as load:
-        traffic = Traffic(load, [Socket(router) for router in ROUTERS])
+        traffic = Traffic(load, [Socket(router) for router in routers()])
         jobs = [
             threading.Thread(target=traffic.work, args=(job, router))
             for job in (long_answer, slow_upload)
-            for router in ROUTERS
+            for router in routers()
         ]
         talkers = [threading.Thread(target=one.talk, args=(ended,)) for one in traffic.sockets]
         for thread in (*jobs, *talkers):

@@ -1,4 +1,8 @@
-"""A practice fleet for the whole run, and the example app on it; each test begins where the plan is empty."""
+"""A practice fleet for each worker of the run, and the example app on it; each test begins where the plan is empty.
+
+`shop` is the example on the worker's fleet, `chaos` the campaign's app in its place, `app` a small one beside it.
+Addresses are asked of `here`, never written down: each fleet has others.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import images
+import practice
 import pytest
+import sharing
+from here import LAB, ROOT, at
 
-ROOT = Path(__file__).parents[2]
 HELLO = ROOT / "examples" / "hello"
 CHAOS = Path(__file__).parent / "app_chaos"
-SEED = os.environ.get("CHAOS_SEED") or os.urandom(4).hex()
-"""Of all that the campaign leaves to chance."""
+SEED = os.environ.setdefault("CHAOS_SEED", os.urandom(4).hex())
+"""Of all that the campaign leaves to chance; workers have it from their parent."""
 SECRET = "zq7x-Ω-'quoted'-\"secret\"-7741"
 
 
@@ -87,9 +94,9 @@ class Shop:
         assert not check or done.returncode == 0, f"{host}: {script}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    def get(self, router: str = "10.77.0.11", path: str = "/", host: str = "") -> str:
+    def get(self, router: str = "", path: str = "/", host: str = "") -> str:
         named = ["-H", f"Host: {host}"] if host else []
-        argv = ["curl", "-sS", "--max-time", "10", *named, f"http://{router}{path}"]
+        argv = ["curl", "-sS", "--max-time", "10", *named, f"http://{router or at('box-1')}{path}"]
         return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=20).stdout
 
     def edit(self, name: str, **changes: Any) -> None:
@@ -98,20 +105,32 @@ class Shop:
 
 
 @pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """The example app, deployed once on a fleet of three fresh hosts."""
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def shop(
+    request: pytest.FixtureRequest, run: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shop]:
+    """The example app, deployed once on a fleet of three fresh hosts that this worker has to itself."""
     if os.geteuid() != 0:
         pytest.skip("a practice fleet needs root")
     folder = tmp_path_factory.mktemp("hello") / "hello"
     shutil.copytree(HELLO, folder)
-    shop = Shop(folder)
-    lab = [str(Path(sys.executable).parent / "deploy"), "lab"]
-    subprocess.run([*lab, "down"], check=True, timeout=300)
-    subprocess.run([*lab, "up", "--hosts", "3", "-C", str(folder)], check=True, timeout=900)
-    shop.edit("fleet.json", app="hello", config={"PLANTED": {"env": "PLANTED"}})
-    shop.apply()
-    yield shop
-    subprocess.run([*lab, "down"], check=True, timeout=300)
+    with practice.fleet(LAB, folder, run, request.session) as ground:
+        shop = Shop(folder)
+        shop.edit("fleet.json", app="hello", config={"PLANTED": {"env": "PLANTED"}})
+        with images.made_once(run, ground):
+            shop.apply()
+        yield shop
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in practice.ways_in():
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
@@ -141,3 +160,10 @@ def settled(shop: Shop) -> None:
     """Whatever the test before left undone is done first."""
     if shop.plan()["changes"]:
         shop.settle()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    live = [item for item in items if item.get_closest_marker("live")]
+    for item in live:
+        item.add_marker(pytest.mark.enable_socket)
+    items[:] = [item for item in items if item not in set(live)] + sharing.longest_first(live)

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from conftest import Shop
+from here import HOSTS, at, gateway
 
 CODE = Path(__file__).parent / "app_contract"
-ROUTER = "10.77.0.11"
 SEEN_SECONDS = 10
 NONE = {"dyno": "", "connect": "", "service": "", "bytes": ""}
 """What stands there when no dyno took the request."""
@@ -52,7 +52,7 @@ class Contract:
         """`given`: `body`, and `headers` beside Host and X-Request-Id."""
         mark = str(uuid.uuid4())
         headers = {"Host": self.host, "X-Request-Id": mark, **dict(given.get("headers", {}))}  # type: ignore[call-overload]
-        link = http.client.HTTPConnection(ROUTER, timeout=timeout)
+        link = http.client.HTTPConnection(at("box-1"), timeout=timeout)
         began, answer = time.monotonic(), Answer()
         try:
             link.request(method, path, body=given.get("body"), headers=headers)  # type: ignore[arg-type]
@@ -71,7 +71,7 @@ class Contract:
 
     def raw(self, text: bytes, wait: float = 0.0, timeout: float = 100) -> bytes:
         """All that comes back for these bytes; after `wait` the client itself goes, if that is given."""
-        with socket.create_connection((ROUTER, 80), timeout=wait or timeout) as link:
+        with socket.create_connection((at("box-1"), 80), timeout=wait or timeout) as link:
             link.sendall(text)
             found = b""
             try:
@@ -98,7 +98,7 @@ class Contract:
         """The whole line, key by key; `words` are patterns for what is not as usual."""
         usual = {"dyno": r"web\.\d+", "connect": r"\d+ms", "service": r"\d+ms", "bytes": r"\d+"}
         rest = usual | {"status": str(status)} | words
-        fwd = words.get("fwd", re.escape("10.77.0.1"))
+        fwd = words.get("fwd", re.escape(gateway()))
         pattern = (
             rf'heroku\[router\]: {re.escape(head)} method={method} path="{re.escape(path)}" '
             rf'host={re.escape(self.host)} request_id={mark} fwd="{fwd}" '
@@ -112,7 +112,7 @@ class Contract:
     def dynos(self) -> dict[str, tuple[str, str, str]]:
         """`web.1` to the host, the key and the address of the dyno."""
         found = {}
-        for host in ("box-1", "box-2", "box-3"):
+        for host in HOSTS:
             places = f"/var/lib/deployer/dynos/{self.name}.web.*/dyno.json"
             for row in (
                 self.shop.ssh(host, f"cat {places} 2>/dev/null || true").replace("}{", "}\n{").splitlines()

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-ROUTERS = ("10.77.0.11", "10.77.0.12")
+import here
+
 PER_SECOND = 20
 """Requests to each router."""
 
@@ -18,7 +19,7 @@ PER_SECOND = 20
 class Load:
     """Steady GETs through some routers; each is counted, and those that failed are kept with their reason."""
 
-    routers: tuple[str, ...] = ROUTERS
+    routers: tuple[str, ...] = field(default_factory=here.routers)
     host: str = ""
     answers: list[tuple[float, str]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -53,10 +54,10 @@ class Load:
 
 
 @contextmanager
-def steady(routers: tuple[str, ...] = ROUTERS, host: str = "", strict: bool = True) -> Iterator[Load]:
-    """Load while the block runs. A strict one demands at its end that no request failed."""
-    load = Load(routers, host)
-    threads = [threading.Thread(target=load.run, args=(router,)) for router in routers]
+def steady(routers: tuple[str, ...] = (), host: str = "", strict: bool = True) -> Iterator[Load]:
+    """Load while the block runs, through all routers if none are named. A strict one demands at its end that no request failed."""
+    load = Load(routers or here.routers(), host)
+    threads = [threading.Thread(target=load.run, args=(router,)) for router in load.routers]
     for thread in threads:
         thread.start()
     try:

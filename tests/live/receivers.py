@@ -6,25 +6,16 @@ import re
 import socket
 import ssl
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-GATEWAY = "10.77.0.1"
+from here import gateway
+
 FRAME = re.compile(
     rb"<(\d+)>1 (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00) (\S+) (app|heroku) (\S+) (- -|-)( [^\n]*)?\n"
 )
-
-
-def until(done: Callable[[], bool], seconds: float = 30) -> bool:
-    end = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def frames(data: bytes) -> list[re.Match[bytes]]:
@@ -53,7 +44,7 @@ class Tcp:
         self.start()
 
     def start(self) -> None:
-        self.listener = socket.create_server((GATEWAY, self.port))
+        self.listener = socket.create_server((gateway(), self.port))
         self.port = self.listener.getsockname()[1]
         self.links: list[socket.socket] = []
         self.thread = threading.Thread(target=self._accept, args=(self.listener,), daemon=True)
@@ -89,7 +80,7 @@ class Tcp:
 
     @property
     def url(self) -> str:
-        return f"syslog://{GATEWAY}:{self.port}"
+        return f"syslog://{gateway()}:{self.port}"
 
     def frames(self) -> list[re.Match[bytes]]:
         return [frame for stream in list(self.streams) for frame in frames(bytes(stream))]
@@ -102,7 +93,7 @@ class Https(ThreadingHTTPServer):
     """`statuses` are what it answers next, 200 after the last; `posts` what it was sent, with what it answered."""
 
     def __init__(self, chain: str = "") -> None:
-        super().__init__((GATEWAY, 0), Handler)
+        super().__init__((gateway(), 0), Handler)
         self.statuses: list[int] = []
         self.posts: list[tuple[dict[str, str], bytes, int]] = []
         self.turn = threading.Lock()

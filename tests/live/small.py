@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conftest import Shop
+from here import routers
 
 SERVE = "web: cd /app && exec python3 -m http.server $PORT --bind 0.0.0.0"
 
@@ -21,7 +22,7 @@ def another(shop: Shop, folder: Path, name: str, **fleet: Any) -> Shop:
 
 def pages(app: Shop, name: str) -> set[str]:
     """What both routers answer, each asked twice."""
-    return {app.get(f"10.77.0.{n}", host=f"{name}.test") for n in (11, 12, 11, 12)}
+    return {app.get(router, host=f"{name}.test") for router in routers() * 2}
 
 
 def pack(folder: Path, **scripts: str) -> None:

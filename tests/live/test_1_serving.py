@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
 from conftest import SECRET, Shop
+from here import HOSTS, ROUTERS, at
+from waiting import until
 
 pytestmark = pytest.mark.live
-
-ROUTERS = ("10.77.0.11", "10.77.0.12")
 
 
 def test_the_plan_after_an_apply_is_empty(shop: Shop) -> None:
@@ -21,26 +20,22 @@ def test_the_plan_after_an_apply_is_empty(shop: Shop) -> None:
 
 @pytest.mark.parametrize("router", ROUTERS)
 def test_every_router_serves_each_web_dyno_in_turn(shop: Shop, router: str) -> None:
-    answers = [shop.get(router).split(" on ")[0] for _ in range(4)]
+    answers = [shop.get(at(router)).split(" on ")[0] for _ in range(4)]
     assert sorted(set(answers)) == ["Hello from web.1", "Hello from web.2"]
     assert answers[0] != answers[1]
 
 
 def test_logs_of_dynos_and_routers_come_together(shop: Shop) -> None:
     shop.get(path="/for-the-log")
-    time.sleep(2)
-    lines = shop.deploy("logs", "-n", "1500").stdout
-    assert "app[worker.1]: tick" in lines
-    assert 'heroku[router]: at=info method=GET path="/for-the-log"' in lines
+    told = ("app[worker.1]: tick", 'heroku[router]: at=info method=GET path="/for-the-log"')
+    until(lambda: all(line in shop.deploy("logs", "-n", "1500").stdout for line in told))
     only = shop.deploy("logs", "-n", "5", "--ps", "worker", "--source", "app", "--json").stdout.splitlines()
     assert {json.loads(line)["process"] for line in only} == {"worker.1"}
 
 
 def test_forwarded_ports_are_for_routers_only(shop: Shop) -> None:
     port = next(d["host_port"] for d in shop.ps() if d["dyno"] == "web.1")
-    ask = "python3 -c 'import socket; socket.create_connection((\"10.77.0.11\", {}), 2)'".replace(
-        "{}", str(port)
-    )
+    ask = f"python3 -c 'import socket; socket.create_connection((\"{at('box-1')}\", {port}), 2)'"
     shop.ssh("box-2", ask)
     assert shop.ssh("box-3", f"{ask} 2>/dev/null || echo refused").strip() == "refused"
 
@@ -61,9 +56,11 @@ def test_a_dyno_is_nobody_on_its_host(shop: Shop) -> None:
 
 
 def test_a_crashed_dyno_comes_back_by_itself(shop: Shop) -> None:
-    shop.ssh("box-3", "kill -9 $(pgrep -f worker.py | head -1)")
-    time.sleep(4)
-    assert {d["dyno"]: d["state"] for d in shop.ps()}["worker.1"] == "up"
+    worker = "pgrep -f worker.py | head -1"
+    before = shop.ssh("box-3", worker)
+    shop.ssh("box-3", f"kill -9 {before}")
+    until(lambda: shop.ssh("box-3", worker) not in ("", before))
+    until(lambda: {d["dyno"]: d["state"] for d in shop.ps()}["worker.1"] == "up")
 
 
 def test_what_a_dyno_writes_goes_with_it(shop: Shop) -> None:
@@ -87,11 +84,7 @@ def test_the_kernel_holds_the_memory_and_pids_limits(shop: Shop) -> None:
 
 def test_everything_is_back_after_a_reboot(shop: Shop) -> None:
     shop.ssh("box-2", "systemctl reboot", check=False)
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        time.sleep(2)
-        if shop.deploy("plan", "--detailed-exitcode", code=None).returncode == 0:
-            break
+    until(lambda: shop.deploy("plan", "--detailed-exitcode", code=None).returncode == 0, 90)
     assert shop.changes() == []
 
 
@@ -105,8 +98,7 @@ def test_no_trace_of_a_secret_outside_its_files(shop: Shop) -> None:
     journals = [*Path(shop.environment["XDG_STATE_HOME"]).glob("deployer/logs/*/*.log")]
     assert journals, "each apply leaves one"
     assert [journal for journal in journals if "zq7x" in journal.read_text("utf-8")] == []
-    hosts = ("box-1", "box-2", "box-3")
-    for host in hosts:
+    for host in HOSTS:
         assert "zq7x" not in shop.ssh(
             host, "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '; journalctl --no-pager"
         )

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import images
 import older
+import practice
 import pytest
-from campaign import HOSTS, report
+from campaign import report
 from conftest import HELLO, Shop
+from here import HOSTS, OURS, ROUTERS
 from load import Load, steady
 
 from deployer.lab import record
 
 pytestmark = pytest.mark.live
 
-LAB = "test-upgrade"
-ROUTERS = HOSTS[:2]
+LAB = f"{OURS}upgrade"
 DYNO = re.compile(r"lxc/(?P<host>[^/]+)/(?P<key>hello\.\w+\.\d+\.v\d+)")
 UNITS = "systemctl show 'deployer.dyno@hello.*' --property=Id,InvocationID --value"
 
@@ -32,25 +32,18 @@ def settled() -> None:
     """The fleet of the other tests has no part in this."""
 
 
-def lab(*words: str) -> None:
-    argv = (str(Path(sys.executable).parent / "deploy"), "lab", *words, "--name", LAB)
-    subprocess.run(argv, check=True, timeout=900)
-
-
 @pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[Shop]:
+def fleet(request: pytest.FixtureRequest, run: Path, tmp_path: Path) -> Iterator[Shop]:
     """The example app, applied by the older code on three fresh hosts."""
     folder = tmp_path / "hello"
     shutil.copytree(HELLO, folder)
-    if LAB in [ground.lab for ground in record.all_labs()]:
-        lab("down")
-    lab("up", "--hosts", "3", "-C", str(folder))
-    Shop(folder).edit("fleet.json", app="hello")
-    old = older.Older(folder, older.code(tmp_path / "code"))
-    assert old.lies_at().is_relative_to(old.code)
-    old.settle()
-    yield Shop(folder)
-    lab("down")
+    with practice.fleet(LAB, folder, run, request.session) as ground:
+        Shop(folder).edit("fleet.json", app="hello")
+        old = older.Older(folder, older.code(tmp_path / "code"))
+        assert old.lies_at().is_relative_to(old.code)
+        with images.made_once(run, ground):
+            old.settle()
+        yield Shop(folder)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ import time
 
 import pytest
 from conftest import Shop
+from here import LAB, at, gateway
+from waiting import until
 
 from deployer import lab
 
@@ -15,24 +17,22 @@ pytestmark = pytest.mark.live
 
 
 def test_an_unreachable_host_is_named_and_nothing_is_changed(shop: Shop) -> None:
-    lab.stop_host("box-3")
+    lab.stop_host("box-3", LAB)
     try:
         done = shop.apply(code=4)
         assert "box-3 cannot be reached" in done.stderr
         assert "--without" in done.stderr
     finally:
-        lab.start_host("box-3")
-        _wait(shop, "box-3")
+        lab.start_host("box-3", LAB)
+        until(lambda: shop.deploy("plan", "--detailed-exitcode", code=None).returncode == 0, 60)
 
 
 def test_a_changed_host_key_is_refused(shop: Shop) -> None:
     path = shop.folder / "known_hosts"
     good = path.read_text()
-    rows = good.splitlines()
-    other = next(row.split(" ", 1)[1] for row in rows if row.startswith("10.77.0.12"))
-    path.write_text(
-        "\n".join(f"10.77.0.13 {other}" if row.startswith("10.77.0.13") else row for row in rows) + "\n"
-    )
+    rows, third = good.splitlines(), at("box-3")
+    other = next(row.split(" ", 1)[1] for row in rows if row.startswith(at("box-2")))
+    path.write_text("\n".join(f"{third} {other}" if row.startswith(third) else row for row in rows) + "\n")
     done = shop.deploy("plan", code=4)
     path.write_text(good)
     assert "box-3: the host key has changed" in done.stderr
@@ -58,7 +58,7 @@ def _through(shop: Shop, jump: str) -> dict[str, object]:
 
 def test_hosts_behind_a_jump_host_are_reached_through_it_only(shop: Shop) -> None:
     now = shop.ssh("box-2", "date +%s").strip()
-    hosts = _through(shop, "10.77.0.11")
+    hosts = _through(shop, at("box-1"))
     try:
         shop.edit("fleet.json", formation={"web": {"quantity": 3}})
         shop.settle()
@@ -68,26 +68,26 @@ def test_hosts_behind_a_jump_host_are_reached_through_it_only(shop: Shop) -> Non
         shop.edit("fleet.json", hosts=hosts, formation={})
     let_in = f"journalctl -u ssh --since @{now} -o cat | grep -o 'Accepted publickey for root from [^ ]*'"
     ways = set(shop.ssh("box-3", let_in).split("\n")) - {""}
-    assert ways - {"Accepted publickey for root from 10.77.0.1"} == {
-        "Accepted publickey for root from 10.77.0.11"
+    assert ways - {f"Accepted publickey for root from {gateway()}"} == {
+        f"Accepted publickey for root from {at('box-1')}"
     }
 
 
 @pytest.mark.parametrize(
     ("jump", "words"),
     [
-        ("10.77.0.11:2222", "10.77.0.11:2222 cannot be reached"),
-        ("stranger@10.77.0.11", "stranger@10.77.0.11:22: it refused the key"),
+        ("{}:2222", "{}:2222 cannot be reached"),
+        ("stranger@{}", "stranger@{}:22: it refused the key"),
     ],
 )
 def test_a_jump_host_that_is_shut_is_named(shop: Shop, jump: str, words: str) -> None:
-    hosts = _through(shop, jump)
+    hosts = _through(shop, jump.format(at("box-1")))
     try:
         said = shop.deploy("plan", code=4).stderr
     finally:
         shop.edit("fleet.json", hosts=hosts)
     assert "box-2 cannot be reached through its jump host" in said
-    assert words in said
+    assert words.format(at("box-1")) in said
     assert "box-1" not in said
 
 
@@ -177,12 +177,3 @@ def test_destroy_leaves_nothing_of_the_app(shop: Shop) -> None:
     assert left == ""
     assert "deployer.hello" not in shop.ssh("box-1", "nft list tables")
     shop.settle()
-
-
-def _wait(shop: Shop, host: str) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if shop.deploy("plan", "--detailed-exitcode", code=None).returncode == 0:
-            return
-        time.sleep(2)
-    raise AssertionError(f"{host} did not come back")

@@ -5,22 +5,21 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from conftest import Shop
-from load import ROUTERS, Load, steady
+from here import LAB, ROUTERS, at, ground, routers, shared_address
+from load import Load, steady
 from test_1_serving import PIDS
+from waiting import until
 
 from deployer import lab
 
 pytestmark = pytest.mark.live
 
-ADDRESS = "10.77.0.100"
-NAMES = {"box-1": "10.77.0.11", "box-2": "10.77.0.12"}
 MOVES = 3.0
 """Seconds in which another router has the address."""
 UNKNOWN = "nobody.example.org"
@@ -42,17 +41,19 @@ def fleet(shop: Shop, **keys: Any) -> Iterator[None]:
 
 def holders(shop: Shop, *hosts: str) -> list[str]:
     """The routers that have the address on an interface."""
-    return [host for host in hosts or NAMES if ADDRESS in shop.ssh(host, "ip -4 -o address")]
+    return [host for host in hosts or ROUTERS if shared_address() in shop.ssh(host, "ip -4 -o address")]
 
 
 def one_holder(shop: Shop, *hosts: str) -> str:
     """Who has it, once exactly one router does."""
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        if len(found := holders(shop, *hosts)) == 1:
-            return found[0]
-        time.sleep(0.5)
-    raise AssertionError(f"{ADDRESS} is on {holders(shop, *hosts)}")
+    found: list[str] = []
+
+    def is_one() -> bool:
+        found[:] = holders(shop, *hosts)
+        return len(found) == 1
+
+    until(is_one, problem=f"{shared_address()} is on no router, or on both")
+    return found[0]
 
 
 class Patient(Load):
@@ -78,33 +79,31 @@ def gap(load: Load) -> float:
 
 @pytest.fixture
 def shared(shop: Shop) -> Iterator[Shop]:
-    with fleet(shop, virtual_address=ADDRESS):
+    with fleet(shop, virtual_address=shared_address()):
         yield shop
     assert holders(shop) == []
     left = "ls /etc/deployer/keepalived; systemctl list-units --all --no-legend 'deployer.vip@*'; true"
-    assert [shop.ssh(host, left).strip() for host in NAMES] == ["", ""]
+    assert [shop.ssh(host, left).strip() for host in ROUTERS] == ["", ""]
 
 
 def test_the_address_moves_when_nginx_or_the_router_dies(shared: Shop) -> None:
     first = one_holder(shared)
-    second = next(host for host in NAMES if host != first)
-    assert "web." in shared.get(ADDRESS)
+    second = next(host for host in ROUTERS if host != first)
+    assert "web." in shared.get(shared_address())
     found = {}
     with watched() as load:
         shared.ssh(first, "kill -9 $(cat /run/nginx.pid) $(pgrep -P $(cat /run/nginx.pid))")
-        time.sleep(MOVES)
         assert one_holder(shared, second) == second
-        time.sleep(2)
+        answered(load)
     found["nginx killed"] = load
     shared.settle()
     assert one_holder(shared) == second, "the address stays where it is when the other router is back"
     with watched() as load:
-        lab.stop_host(second)
-        time.sleep(MOVES)
+        lab.stop_host(second, LAB)
         assert one_holder(shared, first) == first
-        time.sleep(2)
+        answered(load)
     found["power cut"] = load
-    lab.start_host(second)
+    lab.start_host(second, LAB)
     shared.settle()
     assert one_holder(shared) == first
     for what, load in found.items():
@@ -115,10 +114,16 @@ def test_the_address_moves_when_nginx_or_the_router_dies(shared: Shop) -> None:
 
 @contextmanager
 def watched() -> Iterator[Load]:
-    load = Patient((ADDRESS,))
+    load = Patient((shared_address(),))
     with running(load):
-        time.sleep(1)
+        answered(load)
         yield load
+
+
+def answered(load: Load) -> None:
+    """Waits until ten more requests have an answer."""
+    enough = len(load.answers) + 10
+    until(lambda: len(load.answers) >= enough)
 
 
 @contextmanager
@@ -139,7 +144,7 @@ def running(load: Load) -> Iterator[None]:
 def generations(shop: Shop) -> dict[str, int]:
     """How often each router's nginx was reloaded since its boot."""
     count = "journalctl -b -u nginx --no-pager | grep -c 'Reloaded nginx' || true"
-    return {host: int(shop.ssh(host, count)) for host in NAMES}
+    return {host: int(shop.ssh(host, count)) for host in ROUTERS}
 
 
 @pytest.mark.parametrize(
@@ -155,7 +160,7 @@ def generations(shop: Shop) -> dict[str, int]:
                     host,
                     "echo >>/etc/nginx/conf.d/deployer.conf; echo >>/etc/nginx/conf.d/deployer.hello.conf",
                 )
-                for host in NAMES
+                for host in ROUTERS
             ],
             id="shared file and own file",
         ),
@@ -180,22 +185,21 @@ def test_an_apply_reloads_each_router_once_and_one_in_sync_not_at_all(
 
 
 def test_old_workers_have_an_end(shop: Shop) -> None:
-    for host in NAMES:
+    for host in ROUTERS:
         assert "worker_shutdown_timeout 1h;" in shop.ssh(host, "nginx -T 2>/dev/null")
 
 
 def test_an_unknown_host_is_no_app_and_in_no_log(shop: Shop) -> None:
-    for router in ROUTERS:
+    for router in routers():
         link = http.client.HTTPConnection(router, timeout=10)
         link.request("GET", "/secret-of-nobody", headers={"Host": UNKNOWN})
         answer = link.getresponse()
         assert (answer.status, b"No such app" in answer.read()) == (404, True)
         link.close()
-    shop.get(path="/somebody")
-    time.sleep(2)
-    said = shop.deploy("logs", "-n", "1500").stdout
-    assert "/somebody" in said
-    assert "/secret-of-nobody" not in said
+    for host in ROUTERS:
+        shop.get(at(host), f"/somebody-through-{host}")
+        until(lambda: f"/somebody-through-{host}" in shop.deploy("logs", "-n", "1500").stdout)  # noqa: B023
+    assert "/secret-of-nobody" not in shop.deploy("logs", "-n", "1500").stdout
 
 
 def test_the_users_own_default_site_stays_and_is_named(shop: Shop) -> None:
@@ -232,11 +236,12 @@ def test_apps_answer_under_the_domain_of_the_fleet_and_a_taken_one_is_refused(sh
 
 
 def test_behind_a_load_balancer_the_clients_address_counts(shop: Shop) -> None:
-    with fleet(shop, routing={"proxy_protocol": ["10.77.0.0/24"]}):
-        answer = asked(b"PROXY TCP4 203.0.113.9 10.77.0.11 4711 80\r\n", "/behind-a-balancer")
+    with fleet(shop, routing={"proxy_protocol": [ground().subnet]}):
+        header = f"PROXY TCP4 203.0.113.9 {at('box-1')} 4711 80\r\n"
+        answer = asked(header.encode(), "/behind-a-balancer")
         assert answer.startswith(b"HTTP/1.1 200")
         assert not asked(b"", "/without-a-header").startswith(b"HTTP/1.1 200")
-        time.sleep(2)
+        until(lambda: "/behind-a-balancer" in shop.deploy("logs", "-n", "1500").stdout)
         said = shop.deploy("logs", "-n", "1500").stdout
         line = next(line for line in said.splitlines() if "/behind-a-balancer" in line and "router" in line)
         assert 'fwd="203.0.113.9"' in line
@@ -245,9 +250,9 @@ def test_behind_a_load_balancer_the_clients_address_counts(shop: Shop) -> None:
 
 
 def asked(header: bytes, path: str) -> bytes:
-    with socket.create_connection((ROUTERS[0], 80), 5) as link:
+    with socket.create_connection((at("box-1"), 80), 5) as link:
         link.sendall(
-            header + f"GET {path} HTTP/1.1\r\nHost: {ROUTERS[0]}\r\nConnection: close\r\n\r\n".encode()
+            header + f"GET {path} HTTP/1.1\r\nHost: {at('box-1')}\r\nConnection: close\r\n\r\n".encode()
         )
         said = b""
         while piece := link.recv(65536):

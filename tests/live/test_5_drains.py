@@ -15,19 +15,21 @@ from uuid import uuid4
 
 import pytest
 from conftest import Shop
-from receivers import GATEWAY, Tcp, frames, https, until
+from here import at, gateway
+from receivers import Tcp, frames, https
+from waiting import until
 
 from deployer.spec.platform import plainly
 
 pytestmark = pytest.mark.live
 
 TOKEN = re.compile(r"d\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-TLS_HOST, TLS_PORT = "10.77.0.13", 16514
-MAKE_CERTIFICATES = f"""
+TLS_PORT = 16514
+MAKE_CERTIFICATES = """
 set -e; umask 077; rm -rf /root/drain-tls; mkdir /root/drain-tls; cd /root/drain-tls
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=drain-test-ca -keyout ca.key -out ca.pem 2>/dev/null
 openssl req -newkey rsa:2048 -nodes -subj /CN=drain-test -keyout key.pem -out request.pem 2>/dev/null
-printf 'subjectAltName=IP:{TLS_HOST},IP:{GATEWAY}' >names
+printf 'subjectAltName=NAMES' >names
 openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out cert.pem 2>/dev/null
 """
 RECEIVER = f"""
@@ -103,7 +105,8 @@ def undrained(shop: Shop) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def chain(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a CA of our own (ca.pem), and a certificate of it with its key (chain.pem)."""
-    shop.ssh("box-3", MAKE_CERTIFICATES)
+    names = f"IP:{at('box-3')},IP:{gateway()}"
+    shop.ssh("box-3", MAKE_CERTIFICATES.replace("NAMES", names))
     folder = tmp_path_factory.mktemp("tls")
     for name, words in {"ca.pem": "ca.pem", "chain.pem": "cert.pem key.pem"}.items():
         (folder / name).write_text(shop.ssh("box-3", f"cd /root/drain-tls; cat {words}"))
@@ -124,8 +127,8 @@ def test_frames_are_those_of_the_contract(shop: Shop, tcp: Tcp) -> None:
     long = "x" * 9990
     words = f"printf '%s\\n' 'golden one' '  golden two' 'golden ünï 🙂' 'golden {long}'"
     shop.ssh("box-2", f"{words} | logger -u /run/deployer/log -t hello/app/web.7 -p local7.info -S 10000")
-    assert until(lambda: len(tcp.texts("golden")) == 4)
-    assert until(lambda: tcp.texts("/drained") != [])
+    until(lambda: len(tcp.texts("golden")) == 4)
+    until(lambda: tcp.texts("/drained") != [])
     assert tcp.texts("golden") == ["golden one", "  golden two", "golden ünï 🙂", f"golden {long}"]
     found = [frame for frame in tcp.frames() if b"golden one" in frame[0]][0]
     expected = b"<190>1 %s %s app web.7 - - golden one\n" % (found[2], token.encode())
@@ -139,15 +142,15 @@ def test_nothing_is_lost_while_a_receiver_is_away(shop: Shop, tcp: Tcp) -> None:
     add(shop, tcp.url)
     hosts = ("box-1", "box-2")
     works = [steadily(partial(write, shop, host, 1, 400, f"load of {host}")) for host in hosts]
-    assert until(lambda: len(tcp.texts("load of")) > 50)
+    until(lambda: len(tcp.texts("load of")) > 50)
     tcp.stop()
-    assert until(lambda: any("refused" in row["state"] for row in listed(shop).values()))
+    until(lambda: any("refused" in row["state"] for row in listed(shop).values()))
     tcp.start()
     for work in works:
         work.join()
     for host in hosts:
         expected = numbered(f"load of {host}", 1, 400)
-        assert until(lambda: len(tcp.texts(f"load of {host}")) >= 400), host  # noqa: B023
+        until(lambda: len(tcp.texts(f"load of {host}")) >= 400, problem=host)  # noqa: B023
         assert tcp.texts(f"load of {host}") == expected
     assert shop.plan()["changes"] == []
 
@@ -158,11 +161,11 @@ def test_a_drain_that_reads_nothing_holds_nobody_up(shop: Shop, tcp: Tcp) -> Non
         add(shop, deaf.url)
         add(shop, tcp.url)
         shop.ssh("box-2", "seq 1 60000 | sed 's/^/flood /' | logger -u /run/deployer/log -t hello/app/web.1")
-        assert until(lambda: len(tcp.texts("flood")) >= 60000, 60)
+        until(lambda: len(tcp.texts("flood")) >= 60000, 60)
         assert tcp.texts("flood") == numbered("flood", 1, 60000)
-        assert until(lambda: in_log(shop, "flood 60000") != [])
+        until(lambda: in_log(shop, "flood 60000") != [])
         write(shop, "box-2", 1, 1, "after the flood")
-        assert until(lambda: tcp.texts("after the flood") == ["after the flood 1"], 5)
+        until(lambda: tcp.texts("after the flood") == ["after the flood 1"], 5)
     finally:
         deaf.stop()
 
@@ -171,7 +174,7 @@ def test_drains_need_no_logplex(shop: Shop, tcp: Tcp) -> None:
     add(shop, tcp.url)
     shop.ssh("box-1", "systemctl stop deployer.logplex")
     write(shop, "box-2", 1, 5, "alone")
-    assert until(lambda: tcp.texts("alone") == numbered("alone", 1, 5), 10)
+    until(lambda: tcp.texts("alone") == numbered("alone", 1, 5), 10)
     shop.ssh("box-1", "systemctl start deployer.logplex")
 
 
@@ -179,13 +182,13 @@ def test_no_line_is_lost_when_the_first_drain_is_added(shop: Shop, tcp: Tcp) -> 
     """Then the log takes new rules in; its senders wait for it."""
     mark = f"around {uuid4().hex[:6]}"
     work = steadily(lambda: write(shop, "box-2", 1, 700, mark))
-    assert until(lambda: len(in_log(shop, mark)) > 10)
+    until(lambda: len(in_log(shop, mark)) > 10)
     add(shop, tcp.url)
     work.join()
     expected = numbered(mark, 1, 700)
-    assert until(lambda: len(in_log(shop, mark)) >= 700)
+    until(lambda: len(in_log(shop, mark)) >= 700)
     assert in_log(shop, mark) == [f"app[web.1]: {text}" for text in expected]
-    assert until(lambda: tcp.texts(mark) != [] and tcp.texts(mark)[-1] == expected[-1])
+    until(lambda: tcp.texts(mark) != [] and tcp.texts(mark)[-1] == expected[-1])
     assert tcp.texts(mark) == expected[-len(tcp.texts(mark)) :], "from its beginning, without a gap"
 
 
@@ -194,23 +197,23 @@ def test_a_second_rsyslog_over_tls_and_a_certificate_nobody_vouches_for(shop: Sh
     start = "systemd-run --quiet --unit=drain-tls --setenv=TZ=UTC0 rsyslogd -n -iNONE -f /root/drain-tls/conf"
     put = f"cat >/root/drain-tls/conf <<'END'\n{RECEIVER}\nEND"
     shop.ssh("box-3", f"systemctl stop drain-tls 2>/dev/null; {put}\n{start}")
-    url = f"syslog+tls://{TLS_HOST}:{TLS_PORT}"
+    url = f"syslog+tls://{at('box-3')}:{TLS_PORT}"
     try:
         shop.edit("fleet.json", drains=[url])
         shop.settle()
         write(shop, "box-2", 1, 3, "vouched")
         l14 = f'heroku[logplex]: Error L14 (certificate validation): error="unknown ca" uri="{url}"'
-        assert until(lambda: l14 in in_log(shop, "L14"))
+        until(lambda: l14 in in_log(shop, "L14"))
         assert shop.ssh("box-3", "grep -c vouched /root/drain-tls/got", check=False).strip() in ("", "0")
         shop.edit("fleet.json", drain_ca=str(chain / "ca.pem"))
         shop.settle()
         (token,) = listed(shop)
         expected = [f"{token} app web.1 {text}" for text in numbered("vouched", 1, 3)]
         got = "grep vouched /root/drain-tls/got"
-        assert until(lambda: shop.ssh("box-3", got, check=False).splitlines() == expected)
+        until(lambda: shop.ssh("box-3", got, check=False).splitlines() == expected)
         write(shop, "box-2", 4, 5, "vouched")
         expected = [f"{token} app web.1 {text}" for text in numbered("vouched", 1, 5)]
-        assert until(lambda: shop.ssh("box-3", got, check=False).splitlines() == expected)
+        until(lambda: shop.ssh("box-3", got, check=False).splitlines() == expected)
     finally:
         shop.ssh("box-3", "systemctl stop drain-tls", check=False)
 
@@ -219,11 +222,11 @@ def test_frames_over_https_are_tried_again_or_dropped(shop: Shop, chain: Path) -
     with https(str(chain / "chain.pem")) as server:
         server.statuses += [500]
         secret = "s3cr3t-77"
-        url = f"https://user:{secret}@{GATEWAY}:{server.server_port}/in?key={secret}#insecure"
+        url = f"https://user:{secret}@{gateway()}:{server.server_port}/in?key={secret}#insecure"
         token = add(shop, url)
         assert secret not in shop.deploy("drains", "list").stdout
         write(shop, "box-2", 1, 200, "posted")
-        assert until(lambda: server.accepted("posted") == numbered("posted", 1, 200))
+        until(lambda: server.accepted("posted") == numbered("posted", 1, 200))
         failed = next(post for post in server.posts if post[2] == 500)
         again = [h["Logplex-Frame-Id"] for h, body, status in server.posts if body == failed[1]]
         assert len(again) == 2
@@ -237,10 +240,10 @@ def test_frames_over_https_are_tried_again_or_dropped(shop: Shop, chain: Path) -
             assert {(f[3], f[6]) for f in frames(body)} == {(b"host", b"-")}
         server.statuses += [400]
         write(shop, "box-2", 1, 3, "unwanted", 0)
-        assert until(lambda: any(status == 400 for _, _, status in server.posts))
+        until(lambda: any(status == 400 for _, _, status in server.posts))
         write(shop, "box-2", 1, 1, "wanted")
         told = re.compile(r"Error L10 \(output buffer overflow\): (\d+) messages dropped since \S+\.")
-        assert until(lambda: any(told.fullmatch(text) for text in server.accepted("L10")))
-        assert until(lambda: any(told.search(t) and token in t for t in in_log(shop, "L10")))
+        until(lambda: any(told.fullmatch(text) for text in server.accepted("L10")))
+        until(lambda: any(told.search(t) and token in t for t in in_log(shop, "L10")))
         assert secret not in shop.ssh("box-2", "ps -ww -eo args; journalctl --no-pager -u deployer.drains")
     assert shop.plan()["changes"] == []

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from campaign import LONG, report
 from conftest import Shop
+from here import HOSTS, at, ground
+from waiting import until
 
 pytestmark = pytest.mark.live
 
@@ -45,7 +47,7 @@ def logs(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]
         hosts=hosts,
         formation={},
         config={},
-        allow=["10.77.0.0/24"],
+        allow=[ground().subnet],
         rollout={"watch": 0, "drain": 2},
     )
     document = json.loads((shop.folder / "fleet.json").read_text())
@@ -60,7 +62,7 @@ def logs(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]
 
 def ask(path: str, body: bytes | None = None) -> str:
     """What a web dyno answers: its name, or the length of what it wrote."""
-    request = urllib.request.Request(f"http://10.77.0.11{path}", data=body, headers={"Host": "hello"})
+    request = urllib.request.Request(f"http://{at('box-1')}{path}", data=body, headers={"Host": "hello"})
     with urllib.request.urlopen(request, timeout=30) as answer:
         return answer.read().decode().strip()  # type: ignore[no-any-return]
 
@@ -86,13 +88,6 @@ def now(shop: Shop) -> str:
     return shop.ssh("box-1", "date -u +%Y-%m-%dT%H:%M:%S.%6N").strip()
 
 
-def until(found: Iterator[bool], seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not next(found):
-        assert time.monotonic() < end
-        time.sleep(0.3)
-
-
 def numbers(shop: Shop, host: str, name: str) -> list[int]:
     """Those of numbered lines as a logplex host's files have them, first comings only."""
     shown = shop.ssh(
@@ -103,15 +98,8 @@ def numbers(shop: Shop, host: str, name: str) -> list[int]:
 
 
 def arrived(shop: Shop, host: str, name: str, last: int, seconds: float = 60) -> list[int]:
-    found: list[int] = []
-
-    def there() -> Iterator[bool]:
-        while True:
-            found[:] = numbers(shop, host, name)
-            yield last in found
-
-    until(there(), seconds)
-    return found
+    until(lambda: last in numbers(shop, host, name), seconds, f"{name} {last} is not in the log of {host}")
+    return numbers(shop, host, name)
 
 
 @contextmanager
@@ -202,7 +190,11 @@ def test_lines_keep_their_frames(logs: Shop) -> None:
         + b"\nend of it\n"
     )
     ask("/", body)
-    time.sleep(1)
+    until(
+        lambda: (
+            "end of it" in texts(logs, "--since", began) and rows(logs, "--since", began, "--ps", "router")
+        )
+    )
     app = rows(logs, "--since", began, "--source", "app")
     assert {row["process"] for row in app} <= {"web.1", "web.2"}
     assert [row["text"] for row in app] == [
@@ -230,7 +222,7 @@ def test_lines_keep_their_frames(logs: Shop) -> None:
 
 def test_dyno_cannot_reach_the_log(logs: Shop) -> None:
     """Neither the socket of a host nor the port of any logplex host, also where their network is allowed."""
-    assert ask("/reach") == "reached:"
+    assert ask(f"/reach?hosts={','.join(map(at, HOSTS))}") == "reached:"
 
 
 def test_bad_ends_are_told_in_herokus_words(logs: Shop) -> None:
@@ -287,8 +279,9 @@ def test_restart_is_no_end(logs: Shop) -> None:
     began = now(logs)
     dyno = next(d for d in logs.ps() if d["dyno"] == "web.2")
     logs.ssh(dyno["host"], f"systemctl restart deployer.dyno@hello.web.2.{dyno['release']}")
-    time.sleep(1)
-    assert texts(logs, "--since", began, "--source", "heroku", "--ps", "web.2") == [
+    said = ("--since", began, "--source", "heroku", "--ps", "web.2")
+    until(lambda: "State changed from starting to up" in texts(logs, *said))
+    assert texts(logs, *said) == [
         "Restarting",
         "State changed from up to starting",
         "Stopping all processes with SIGTERM",
@@ -302,7 +295,7 @@ def test_nothing_is_lost_while_logplex_hosts_are_away(logs: Shop) -> None:
     """One is killed, one cannot be reached; who follows is told, and reads on."""
     rate, last = 200, 200 * (AWAY + 4)
     with tail(logs, "-n", "1") as (process, lines, said):
-        until((bool(lines) for _ in iter(int, 1)), 20)
+        until(lambda: bool(lines), 20)
         ask(f"/count?name=steady&lines={last}&rate={rate}")
         time.sleep(2)
         with without_logplex(logs, *PLEXES):
@@ -310,7 +303,7 @@ def test_nothing_is_lost_while_logplex_hosts_are_away(logs: Shop) -> None:
         whole = list(range(1, last + 1))
         for host in PLEXES:
             assert arrived(logs, host, "steady", last) == whole
-        until((any(f"steady {last} " in line for _, line in lines) for _ in iter(int, 1)), 30)
+        until(lambda: any(f"steady {last} " in line for _, line in lines), 30)
         shown = [int(found[1]) for _, line in lines if (found := re.search(r"]: steady (\d+) ", line))]
         assert sorted(shown) == whole
         assert process.poll() is None
@@ -321,12 +314,12 @@ def test_nothing_is_lost_while_logplex_hosts_are_away(logs: Shop) -> None:
 
 def test_tail_is_quick_and_outlives_a_host(logs: Shop) -> None:
     with tail(logs, "-n", "1", "--ps", "web") as (process, lines, said):
-        until((bool(lines) for _ in iter(int, 1)), 20)
+        until(lambda: bool(lines), 20)
         ask("/count?name=quick&lines=200&rate=50")
         time.sleep(1)
         logs.ssh("box-2", "pkill -KILL -f '[l]og-tail hello'")
-        until((any("quick 200 " in line for _, line in lines) for _ in iter(int, 1)), 20)
-        until((any("box-2 is back" in words for words in said) for _ in iter(int, 1)), 20)
+        until(lambda: any("quick 200 " in line for _, line in lines), 20)
+        until(lambda: any("box-2 is back" in words for words in said), 20)
         quick = [(at, line) for at, line in lines if "]: quick " in line]
         assert [line.split()[3] for _, line in quick] == [str(n) for n in range(1, 201)]
         delays = sorted(at - float(line.split()[5]) for at, line in quick)
@@ -385,7 +378,7 @@ def test_loss_past_the_bound_is_counted(logs: Shop) -> None:
 
 def test_readers_flags_and_pipes(logs: Shop) -> None:
     ask("/", b"one\ntwo\nthree\n")
-    time.sleep(1)
+    until(lambda: "three" in texts(logs, "-n", "2", "--source", "app", "--ps", "web"))
     assert texts(logs, "-n", "2", "--source", "app", "--ps", "web") == ["two", "three"]
     assert {row["process"] for row in rows(logs, "--dyno", "router")} == {"router"}
     assert logs.deploy("logs", "--source", "nobody", code=1).stderr

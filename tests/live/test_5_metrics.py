@@ -12,13 +12,11 @@ from typing import Any
 
 import pytest
 from conftest import Shop
+from here import HOSTS, at, gateway
 
 pytestmark = pytest.mark.live
 
-ADDRESSES = {f"box-{n}": f"10.77.0.1{n}" for n in (1, 2, 3)}
 PORT = 20515
-US = "10.77.0.1"
-"""This machine, which is none of the fleet's."""
 TINY = {"memory": "64MB", "limit": "96MB"}
 EAT = "80 300@45"
 """More than the quota, and 45 s later more than the limit."""
@@ -64,8 +62,8 @@ def eater(shop: Shop) -> Iterator[Shop]:
 
 def page(shop: Shop, host: str, path: str) -> str:
     """As another host of the fleet gets it."""
-    other = next(name for name in ADDRESSES if name != host)
-    ask = f"import urllib.request as r; print(r.urlopen('http://{ADDRESSES[host]}:{PORT}{path}').read().decode())"
+    other = next(name for name in HOSTS if name != host)
+    ask = f"import urllib.request as r; print(r.urlopen('http://{at(host)}:{PORT}{path}').read().decode())"
     return shop.ssh(other, f'python3 -c "{ask}"')
 
 
@@ -101,7 +99,7 @@ def states(shop: Shop, dyno: str, act: str) -> list[tuple[str, float]]:
     """What the dyno's host tells while something happens to it."""
     where = place(shop, dyno)
     key = f"hello.{dyno}.{where['release']}"
-    words = f"{ADDRESSES[where['host']]} {key} '{act} deployer.dyno@{key}'"
+    words = f"{at(where['host'])} {key} '{act} deployer.dyno@{key}'"
     told = shop.ssh(where["host"], f"python3 - {words} <<'END'\n{WATCH}\nEND")
     return json.loads(told)  # type: ignore[no-any-return]
 
@@ -130,7 +128,7 @@ def test_every_host_tells_prometheus(eater: Shop) -> None:
     """The grower comes and goes."""
     steady = [row for row in eater.ps() if not row["dyno"].startswith("grower.")]
     assert {row["state"] for row in steady} == {"up"}
-    for host in ADDRESSES:
+    for host in HOSTS:
         found = strictly(page(eater, host, "/metrics"))
         told = (line for line in found["deployer_dyno_state"] if 'type="grower"' not in line)
         up = {line for line in told if line.endswith('state="up"} 1')}
@@ -200,21 +198,21 @@ def reaches(address: str) -> bool:
 
 
 def test_only_the_fleet_may_ask(eater: Shop) -> None:
-    assert not any(reaches(address) for address in ADDRESSES.values())
+    assert not any(reaches(at(host)) for host in HOSTS)
     web = place(eater, "web.1")
     inside = f"lxc-attach -n hello.web.1.{web['release']} --clear-env -- timeout 3 bash -c"
     for address, port, answer in (
         ("127.0.0.1", 5000, "yes\n"),
-        *((a, PORT, "no\n") for a in ADDRESSES.values()),
+        *((at(host), PORT, "no\n") for host in HOSTS),
     ):
         connect = f"{inside} ': </dev/tcp/{address}/{port}' 2>/dev/null && echo yes || echo no"
         assert eater.ssh(web["host"], connect) == answer, address
-    eater.edit("fleet.json", metrics={"dynos": True, "allow": [f"{US}/32"]})
+    eater.edit("fleet.json", metrics={"dynos": True, "allow": [f"{gateway()}/32"]})
     eater.settle()
-    assert all(reaches(address) for address in ADDRESSES.values())
+    assert all(reaches(at(host)) for host in HOSTS)
     eater.edit("fleet.json", metrics={"dynos": True})
     eater.settle()
-    assert not any(reaches(address) for address in ADDRESSES.values())
+    assert not any(reaches(at(host)) for host in HOSTS)
 
 
 def test_a_killed_meter_comes_back(eater: Shop) -> None:

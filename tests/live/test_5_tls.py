@@ -11,10 +11,10 @@ from collections.abc import Iterator
 import pytest
 from authority import Authority, accepts, acme_ca, ask, lead, served
 from conftest import Shop
+from here import ROUTERS, at, routers
 
 pytestmark = pytest.mark.live
 
-ROUTERS = {"box-1": "10.77.0.11", "box-2": "10.77.0.12"}
 DOMAINS = ["secure.test", "www.secure.test", "a.wide.test", "plain.test"]
 ECHO = """import http.server, json, os
 class Echo(http.server.BaseHTTPRequestHandler):
@@ -78,7 +78,7 @@ def test_a_certificate_of_ones_own_from_end_to_end(secure: Shop, authority: Auth
     assert secure.plan()["changes"] == []
     rows = {row["name"]: row for row in json.loads(secure.deploy("certs", "--json").stdout)}
     assert (rows["secure.test"]["from"], rows["any.wide.test"]["from"]) == ("command", "fleet.json")
-    for router in ROUTERS.values():
+    for router in routers():
         for host in ("secure.test", "www.secure.test", "a.wide.test"):
             got = ask(authority, f"https://{host}/{host}-{mark}", router)
             sent = json.loads(got.body)
@@ -121,7 +121,7 @@ def test_only_sane_protocols_are_spoken(secure: Shop, authority: Authority) -> N
         ]
         place = [
             "--resolve",
-            f"a.wide.test:443:{ROUTERS['box-1']}",
+            f"a.wide.test:443:{at('box-1')}",
             "--cacert",
             str(authority.folder / "ca.pem"),
         ]
@@ -131,16 +131,16 @@ def test_only_sane_protocols_are_spoken(secure: Shop, authority: Authority) -> N
 
 
 def test_one_is_replaced_and_removed(secure: Shop, authority: Authority) -> None:
-    before = served(ROUTERS["box-1"], "secure.test")
+    before = served(at("box-1"), "secure.test")
     pair = authority.sign("two", "DNS:secure.test")
     added = secure.deploy("certs", "add", *pair, "--name", "secure.test", "--verbose")
     assert "have nginx serve secure" in added.stderr
-    now = [served(router, "secure.test") for router in ROUTERS.values()]
+    now = [served(router, "secure.test") for router in routers()]
     assert now[0] == now[1]
     assert now[0]["serial"] != before["serial"]
     assert "PRIVATE KEY" not in added.stdout + added.stderr
     secure.deploy("certs", "remove", "secure.test")
-    assert [served(router, "secure.test") for router in ROUTERS.values()] == [{}, {}]
+    assert [served(router, "secure.test") for router in routers()] == [{}, {}]
     assert "secure.test" in secure.get(host="secure.test")
     assert secure.plan()["changes"] == []
     assert secure.ssh("box-1", "ls /var/lib/deployer/apps/secure/certificates") == "any.wide.test.pem\n"
@@ -183,7 +183,7 @@ def renew(app: Shop, host: str, days: int | None = None) -> None:
 def test_routers_get_one_certificate_and_renew_it_alone(
     secure: Shop, authority: Authority, pebble: dict[str, str]
 ) -> None:
-    lead("secure.test", ROUTERS["box-2"])  # the first router asks, and the other one is asked for the answer
+    lead("secure.test", at("box-2"))  # the first router asks, and the other one is asked for the answer
     secure.edit("fleet.json", domains=["secure.test", "lost.test"], tls={"redirect": True, "acme": pebble})
     failed = secure.apply(code=7)
     assert "secure.test has a certificate until" in failed.stderr
@@ -192,42 +192,40 @@ def test_routers_get_one_certificate_and_renew_it_alone(
     assert {c["address"] for c in secure.plan()["changes"]} == {
         f"certificates/{h}/automatic:lost.test" for h in ROUTERS
     }
-    lead("lost.test", ROUTERS["box-1"])
+    lead("lost.test", at("box-1"))
     secure.settle()
-    first = {
-        name: [served(router, name) for router in ROUTERS.values()] for name in ("secure.test", "lost.test")
-    }
+    first = {name: [served(router, name) for router in routers()] for name in ("secure.test", "lost.test")}
     for here, there in first.values():
         assert here == there
         assert "Pebble" in here["issuer"]
-    assert ask(authority, "http://secure.test/", ROUTERS["box-2"]).status == 301
+    assert ask(authority, "http://secure.test/", at("box-2")).status == 301
     assert {row["from"] for row in json.loads(secure.deploy("certs", "--json").stdout)} == {"ACME"}
 
     renew(secure, "box-1", 9999)
     assert secure.plan()["changes"] == []
     renew(secure, "box-2")
-    second = [served(router, "secure.test") for router in ROUTERS.values()]
+    second = [served(router, "secure.test") for router in routers()]
     assert second[0] == second[1]
     assert second[0]["serial"] != first["secure.test"][0]["serial"]
 
     renew(secure, "box-2")
-    assert served(ROUTERS["box-2"], "secure.test") == second[0]
+    assert served(at("box-2"), "secure.test") == second[0]
     assert secure.plan()["changes"] == []
 
 
 def test_the_second_router_renews_when_the_first_is_dead(secure: Shop, pebble: dict[str, str]) -> None:
-    before = served(ROUTERS["box-2"], "secure.test")
+    before = served(at("box-2"), "secure.test")
     for name in ("secure.test", "lost.test"):
-        lead(name, ROUTERS["box-2"])
+        lead(name, at("box-2"))
     secure.ssh("box-1", "systemctl stop nginx")
     try:
         renew(secure, "box-2", 9999)
     finally:
         secure.ssh("box-1", "systemctl start nginx")
-    after = served(ROUTERS["box-2"], "secure.test")
+    after = served(at("box-2"), "secure.test")
     assert after["serial"] != before["serial"]
     renew(secure, "box-1")
-    assert served(ROUTERS["box-1"], "secure.test") == after
+    assert served(at("box-1"), "secure.test") == after
     assert secure.plan()["changes"] == []
 
 
@@ -237,18 +235,18 @@ def test_keys_are_for_root_alone_and_closed_on_the_way(secure: Shop, pebble: dic
         "box-1", f"stat -c '%a %n' {made}/*.pem {made}/account.key /var/lib/deployer/apps/secure/acme.json"
     )
     assert {line.split()[0] for line in modes.splitlines()} == {"600"}
-    url = f"http://{ROUTERS['box-1']}:20517/certificates/secure.test"
+    url = f"http://{at('box-1')}:20517/certificates/secure.test"
     shown = secure.ssh(
         "box-2",
         f'python3 -c \'import urllib.request as u; print(u.urlopen(u.Request("{url}", headers={{"Host": "deployer.secure"}})).read().decode())\'',
     )
     assert len(shown) > 1000
     assert "PRIVATE" not in shown
-    assert not accepts(ROUTERS["box-1"], 20517)
+    assert not accepts(at("box-1"), 20517)
 
 
 def test_what_was_made_goes_when_it_is_no_longer_wanted(secure: Shop, pebble: dict[str, str]) -> None:
     secure.edit("fleet.json", tls={})
     secure.settle()
-    assert served(ROUTERS["box-1"], "secure.test") == {}
+    assert served(at("box-1"), "secure.test") == {}
     assert secure.ssh("box-1", "ls /var/lib/deployer/apps/secure/certificates/automatic", check=False) == ""

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from campaign import LONG, edited, fleet_with, report, run, whole
 from conftest import Shop
-from load import ROUTERS, Load, steady
+from here import ROUTERS
+from load import Load, steady
 
 pytestmark = pytest.mark.live
 

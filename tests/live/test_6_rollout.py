@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from campaign import HOSTS, LONG, Done, attach, edited, fleet_with, report, run, whole
+from campaign import LONG, Done, attach, edited, fleet_with, report, run, whole
 from clients import traffic
 from conftest import Shop
+from here import HOSTS, at
 from load import steady
 
 pytestmark = pytest.mark.live
@@ -67,7 +68,7 @@ def act(shop: Shop, what: str) -> Done:
     assert done.code == 0, f"{what}: {done.code}\n{done.stdout[-2000:]}\n{done.stderr}"
     assert done.boundaries, f"{what} had nothing to do"
     if "--without" in words:
-        assert "10.77.0.13:" not in shop.ssh("box-1", "cat /etc/nginx/conf.d/deployer.hello.conf")
+        assert f"{at('box-3')}:" not in shop.ssh("box-1", "cat /etc/nginx/conf.d/deployer.hello.conf")
     return done
 
 

@@ -16,8 +16,9 @@ from itertools import zip_longest
 from pathlib import Path
 
 import pytest
-from campaign import HOSTS, LONG, Done, Seen, at, attach, chance, edited, kill, report, run, send, whole
+from campaign import LONG, Done, Seen, at, attach, chance, edited, kill, report, run, send, whole
 from conftest import CHAOS, Shop
+from here import HOSTS
 from load import steady
 
 pytestmark = pytest.mark.live

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from campaign import HOSTS, LONG, Seen, When, attach, chance, edited, past, report, run, whole
+from campaign import LONG, Seen, When, attach, chance, edited, past, report, run, whole
 from conftest import Shop
+from here import HOSTS, LAB, at, ground
 from load import steady
 
 from deployer import lab
-from deployer.lab import DEFAULT, record
 
 pytestmark = pytest.mark.live
 
@@ -60,7 +60,7 @@ def test_a_host_without_sshd_is_named_and_can_be_left_out(chaos: Shop, host: str
 
 def power(host: str, word: str) -> None:
     """Freezes a host, or thaws it."""
-    argv = (f"lxc-{word}", f"--lxcpath={record.find(DEFAULT).hosts}", f"--name={host}")
+    argv = (f"lxc-{word}", f"--lxcpath={ground().hosts}", f"--name={host}")
     subprocess.run(argv, check=True, capture_output=True, timeout=60)
 
 
@@ -110,15 +110,15 @@ def test_a_frozen_host_holds_nothing_up(chaos: Shop, turn: int) -> None:
 def test_a_host_that_was_switched_off_is_back_by_itself(chaos: Shop, round_: int) -> None:
     host = chance(f"switch a host off {round_}").choice(HOSTS)
     before = chaos.ps()
-    lab.stop_host(host)
-    lab.start_host(host)
+    lab.stop_host(host, LAB)
+    lab.start_host(host, LAB)
     began = time.monotonic()
     while left := chaos.deploy("plan", "--detailed-exitcode", code=None).returncode:
         assert time.monotonic() - began < BACK, f"{host}: plan says {left}\n{chaos.changes()}"
         time.sleep(1)
     took = time.monotonic() - began
     assert chaos.ps() == before
-    assert chaos.get() and chaos.get("10.77.0.12")
+    assert chaos.get() and chaos.get(at("box-2"))
     report(f"{host} switched off and on: all dynos back and nothing to do {took:.1f} s after its boot")
 
 
@@ -130,10 +130,10 @@ def test_a_host_switched_off_during_an_apply(chaos: Shop, round_: int) -> None:
 
     def switch(_process: subprocess.Popen[str], event: Seen) -> None:
         print(f"switching {host} off at {event}")
-        lab.stop_host(host)
-        lab.start_host(host)
+        lab.stop_host(host, LAB)
+        lab.start_host(host, LAB)
 
-    with steady(("10.77.0.11",), strict=False) as load:
+    with steady((at("box-1"),), strict=False) as load:
         done = run(chaos, "apply", "--yes", when=past("SHIP", k), do=switch)
         assert done.code in (0, 3, 7, 8), f"{done.code}\n{done.stdout[-2000:]}\n{done.stderr}"
         assert done.code == 0 or host in done.stderr

@@ -7,17 +7,19 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from campaign import LONG, Seen, attach, chance, edited, past, report, run, whole
 from conftest import Shop
+from here import ground
 from load import steady
 from slow_link import relay
+from waiting import until
 
-from deployer.lab import DEFAULT, contact, record
+from deployer.lab import contact
 
 pytestmark = pytest.mark.live
 
@@ -132,13 +134,6 @@ SWITCH = 75.0
 """Seconds after which the host has put itself back."""
 
 
-def until(holds: Callable[[], bool], seconds: float, problem: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, problem
-        time.sleep(0.2)
-
-
 @pytest.fixture
 def door(chaos: Shop) -> Iterator[Shop]:
     chaos.ssh("box-3", f"echo before >{FILE}")
@@ -156,9 +151,9 @@ def test_a_door_that_was_closed_opens_by_itself(door: Shop, dropped: str) -> Non
     argv = (*program, str(door.folder / "fleet.json"), "box-3", RULES % DROP[dropped], FILE)
     running = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        until(lambda: not contact.answers(record.find(DEFAULT), "box-3"), 30, "the door never closed")
+        until(lambda: not contact.answers(ground(), "box-3"), 30, "the door never closed")
         closed = time.monotonic()
-        until(lambda: contact.answers(record.find(DEFAULT), "box-3"), SWITCH, "the door stayed closed")
+        until(lambda: contact.answers(ground(), "box-3"), SWITCH, "the door stayed closed")
         took = time.monotonic() - closed
         said, wrong = running.communicate(timeout=120)
     finally:

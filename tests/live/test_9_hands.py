@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from campaign import HOSTS, LONG, PATIENCE, Seen, attach, chance, edited, past, report, run, whole
+from campaign import LONG, PATIENCE, Seen, attach, chance, edited, past, report, run, whole
 from conftest import Shop
+from here import HOSTS, routers
 from load import steady
 
 pytestmark = pytest.mark.live
@@ -140,7 +141,7 @@ def test_two_applies_at_once(chaos: Shop, tmp_path: Path, round_: int) -> None:
     dynos = chaos.ps()
     assert len({d["release"] for d in dynos}) == 1, dynos
     assert {d["state"] for d in dynos} == {"up"}
-    assert {chaos.get(router).split()[2] for router in ("10.77.0.11", "10.77.0.12") * 2} == {words[last]}
+    assert {chaos.get(router).split()[2] for router in routers() * 2} == {words[last]}
     assert clients[last].changes() == []
     edited(chaos, words[last])
     report(

@@ -1,7 +1,7 @@
 """The web dyno of the log tests: `POST /say` writes the body to stdout as it is, `GET /count` numbered lines.
 
 `/count?name=n&lines=n&rate=n` answers at once and goes on writing `n 1`, `n 2`, …, so many a second (0: as fast as
-it can). `/reach` tries the ways to the log that are not an app's. `web.3` never binds, on purpose.
+it can). `/reach?hosts=a,b` tries the ways to the log that are not an app's. `web.3` never binds, on purpose.
 """
 
 import os
@@ -23,7 +23,11 @@ class Handler(BaseHTTPRequestHandler):
         if url.path == "/count":
             asked = {name: values[0] for name, values in parse_qs(url.query).items()}
             threading.Thread(target=count, kwargs=asked).start()
-        self.say(reached() if url.path == "/reach" else f"{os.environ['DYNO']}\n")
+        self.say(
+            reached(url.query.partition("=")[2].split(","))
+            if url.path == "/reach"
+            else f"{os.environ['DYNO']}\n"
+        )
 
     def do_POST(self) -> None:  # noqa: N802
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -41,14 +45,14 @@ class Handler(BaseHTTPRequestHandler):
         """The router writes a line for each request already."""
 
 
-def reached() -> str:
+def reached(hosts: list[str]) -> str:
     """What of the way of the lines an app can lay hands on, past its own output."""
     found = [path for path in ("/run/deployer", "/var/lib/deployer") if os.path.exists(path)]
-    for n in (1, 2, 3):
+    for host in hosts:
         with socket.socket() as s:
             s.settimeout(1)
-            if not s.connect_ex((f"10.77.0.1{n}", 20514)):
-                found.append(f"port of box-{n}")
+            if not s.connect_ex((host, 20514)):
+                found.append(f"port of {host}")
     return f"reached: {' '.join(found)}\n"
 
 
