@@ -22,7 +22,8 @@ from deployer.engine import decision
 from deployer.model.plan import Plan
 from deployer.model.steps import Sh
 from deployer.providers import PROVIDERS
-from deployer.views import text
+from deployer.views.plan import plan as shown
+from deployer.views.text import value
 
 HOME = Path(__file__).parent / "cases"
 NAMES = {provider.name for provider in PROVIDERS}
@@ -95,9 +96,23 @@ def promoted(case: dict[str, Any]) -> dict[str, str]:
 
 
 def lines(plan: Plan) -> list[str]:
-    """The plan as it is shown, but for what the number of our scripts and the clock decide."""
-    shown = text.plan(plan.as_dict(), 0.0)
-    return [re.sub(r" to delete, \d+ in sync .*", " to delete", line) for line in shown.splitlines() if line]
+    """Every change of every host, with the fields of what is updated, digests and all; then how it goes."""
+    changes = [line for host in plan.hosts for line in _of_host(plan.on(host).as_dict())]
+    end = shown(plan.as_dict(), 0.0).rpartition("\n\n")[2].splitlines()
+    return [*changes, *(re.sub(r" to delete, \d+ in sync .*", " to delete", line) for line in end)]
+
+
+def _of_host(document: dict[str, Any]) -> list[str]:
+    changes = [line for change in document["changes"] for line in _change(change)]
+    return [*document["hosts"], *changes] if changes else []
+
+
+def _change(change: dict[str, Any]) -> list[str]:
+    provider, _, key = change["address"].split("/", 2)
+    sign = {"create": "+", "update": "~", "delete": "-"}[change["action"]]
+    fields = change["fields"] if change["action"] == "update" else []
+    told = [f"      {f['name']}: {value(f['before'])} → {value(f['after'])}" for f in fields]
+    return [f"  {sign} {provider}/{key}  ({change['cause']})", *told]
 
 
 def steps(plan: Plan) -> list[str]:

@@ -11,7 +11,7 @@ from test_cases import labelled
 
 from deployer import source
 from deployer.source import data
-from deployer.views import text
+from deployer.views.plan import plan
 
 EXAMPLES = sorted(file.parent for file in data.folder("schemas").parent.glob("examples/*/app.json"))
 FLEET = """{"hosts": {
@@ -23,7 +23,7 @@ FLEET = """{"hosts": {
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda folder: folder.name)
 def test_the_first_plan_of_an_example(example: Path, update: bool, tmp_path: Path) -> None:
     document = fleet().plan(source.load(_with_a_fleet(example, tmp_path))).as_dict()
-    found = "\n".join(labelled(text.plan(document, 0.0).splitlines())) + "\n"
+    found = "\n".join(labelled(plan(document, 0.0).splitlines())) + "\n"
     golden = example / "plan.txt"
     if update:
         golden.write_text(found, "utf-8")

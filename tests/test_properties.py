@@ -13,7 +13,7 @@ from machine import DYNOS, Machine
 
 from deployer.model.plan import Plan
 from deployer.model.steps import Fetch, Put, Send, Sh, Stage
-from deployer.views import text
+from deployer.views.plan import plan as told
 
 often = settings(max_examples=25, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 
@@ -75,7 +75,7 @@ def behind(seen: Fleet, address: str) -> str:
 @given(histories)
 def test_an_applied_plan_leaves_nothing_to_do(history: list[dict[str, Any]]) -> None:
     seen = seen_with(history)
-    assert text.plan(seen.plan(spec(**history[-1])).as_dict(), 0).startswith("No changes.")
+    assert told(seen.plan(spec(**history[-1])).as_dict(), 0).startswith("No changes.")
 
 
 @often
@@ -224,7 +224,7 @@ def test_secrets_are_in_no_plan(history: list[dict[str, Any]], odd: str) -> None
     world = seen.world(wanted)
     made = world.config["MADE"].reveal() if world.config else ""
     plan = seen.plan(wanted)
-    shown = (document(plan), repr(plan), repr(world), str(world), text.plan(plan.as_dict(), 0, every=True))
+    shown = (document(plan), repr(plan), repr(world), str(world), told(plan.as_dict(), 0, every=True))
     assert [where for where in shown if WORD in where or made in where] == []
     assert [word for word in argv(plan) if WORD in word] == []
     seen.run(plan)

@@ -28,7 +28,7 @@ ROOMS = (
     "__main__",
 )
 """From the ground up: a room imports from itself and from those before it. `buildpacks` is data."""
-APART = {"views": {"problems"}, "lab": {"problems"}}
+APART = {"views": {"problems", "model"}, "lab": {"problems"}}
 """What a room may import where that is less."""
 NETWORK = {"paramiko", "pyinfra", "fabric", "gevent", "socket"}
 OWN_NETWORK = {"lab/contact.py": "the lab's machines show their SSH banner before they are handed over"}

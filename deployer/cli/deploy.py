@@ -44,7 +44,7 @@ def plan(
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 if something differs.")
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show the fields of what is created, too.")
+        bool, typer.Option("--verbose", "-v", help="Name each resource, and show all of its fields.")
     ] = False,
     slug: o.Slug = "",
     to: o.To = "",
@@ -57,12 +57,13 @@ def plan(
     from deployer.problems import CHANGES_PENDING
     from deployer.source.saved import save
     from deployer.views import json, text
+    from deployer.views.plan import plan as shown
 
     todo = decided(*seen(told, accept_new, slug, to))
     document = todo.plan.as_dict()
     if out:
         save(out, json.document(document) + "\n")
-    say(told, document, text.plan(document, told.seconds, text.terminal(), verbose))
+    say(told, document, shown(document, told.seconds, text.terminal(), verbose))
     if detailed and not todo.plan.empty:
         raise typer.Exit(CHANGES_PENDING)
 

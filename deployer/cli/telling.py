@@ -33,9 +33,10 @@ def say(told: o.Look, document: Any, words: str) -> None:
 def show(told: o.Act, plan: Plan) -> None:
     """A plan that is acted on; as JSON it is one line among those of the events."""
     from deployer.views import json, text
+    from deployer.views.plan import plan as shown
 
     document = plan.as_dict()
-    words = text.plan(document, told.seconds, text.terminal(), told.verbose)
+    words = shown(document, told.seconds, text.terminal(), told.verbose)
     text.show(json.line(document) if told.as_json else words)
 
 
@@ -59,9 +60,10 @@ def _kept(told: o.Act, plan: Plan) -> Iterator[Journal]:
     """The journal: the plan, all events and the error, which leads to it."""
     from deployer.source.journal import Journal
     from deployer.views import text
+    from deployer.views.plan import plan as shown
 
     journal = Journal(plan.app, f"{told.at:%Y-%m-%dT%H-%M-%SZ}-{os.getpid()}")
-    journal.write(text.plan(plan.as_dict(), told.seconds, every=True))
+    journal.write(shown(plan.as_dict(), told.seconds, every=True))
     try:
         yield journal
     except BaseException as error:

@@ -62,7 +62,12 @@ def _lines(name: str, before: Any, after: Any) -> list[Field]:
     if before == after:
         return []
     old, new = short(before), short(after)
-    return [Field(name, f"{old}, outdated" if old == new else old, new)]
+    old = f"{old}, outdated" if old == new else old
+    return [Field(name, old, new, _is_digest(before) or _is_digest(after))]
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and not isinstance(value, Sealed) and bool(_HEX.match(value))
 
 
 def _entries(name: str, before: Mapping[Any, Any], after: Mapping[Any, Any]) -> list[Field]:

@@ -10,6 +10,8 @@ from typing import Any, Literal
 from deployer.model.steps import Barrier, Stage, Step, sha, turn
 
 Action = Literal["create", "update", "delete"]
+NEW = "not there yet"
+"""The cause of what is created for no other reason."""
 Shown = str | int | bool | None
 """A value as the public shape of a plan may hold it; secrets are digests by then."""
 
@@ -30,6 +32,11 @@ class Field:
     name: str
     before: Shown
     after: Shown
+    digest: bool = False
+    """Whether it is of digests, which tell that something differs, and not what."""
+
+    def as_dict(self) -> dict[str, Shown]:
+        return {"name": self.name, "before": self.before, "after": self.after, "digest": self.digest}
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,8 @@ class Change:
     steps: tuple[Step, ...] = field(repr=False)
     relies: str = ""
     """12 hex digits of what was seen of the resource: while that holds, so do the steps (diff.relied)."""
+    base: bool = False
+    """Whether its host has it for its roles, whatever apps there are (Provider.base)."""
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -52,7 +61,8 @@ class Change:
             "host": self.host,
             "cause": self.cause,
             "relies": self.relies,
-            "fields": [{"name": f.name, "before": f.before, "after": f.after} for f in self.fields],
+            "base": self.base,
+            "fields": [f.as_dict() for f in self.fields],
             "stages": sorted({s.stage.name for s in self.steps}, key=lambda n: Stage[n]),
             "steps": [{"stage": s.stage.name, "wave": s.wave, "say": s.say} for s in self.steps],
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from functools import reduce
 from typing import Any
 
@@ -69,6 +70,7 @@ def _change(
         fields=diff.shown(expected, have),
         steps=steps,
         relies=diff.relied(have, _seal(world)),
+        base=any(fnmatchcase(key, pattern) for pattern in provider.base),
     )
 
 

@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Protocol
 
+from deployer.model.plan import NEW
 from deployer.model.steps import Step
 from deployer.world.facts import Facts, Probe
 
@@ -59,6 +60,11 @@ class Provider(Protocol):
 
     name: str
 
+    @property
+    def base(self) -> tuple[str, ...]:
+        """Patterns of the keys that a host has for its roles, whatever apps there are: a plan folds them."""
+        ...
+
     def desire(self, world: World, host: Host) -> Iterable[Any]: ...
     def probe(self, app: str) -> Probe: ...
     def observe(self, app: str, facts: Facts) -> Iterable[Any]: ...
@@ -101,7 +107,7 @@ def packaged(name: str) -> str:
 def plain_cause(want: Any, have: Any, differs: frozenset[str]) -> str:
     """The cause where nothing more can be said than which side is missing."""
     if have is None:
-        return "not there yet"
+        return NEW
     return "no longer in the spec" if want is None else f"{', '.join(sorted(differs))} differ on the host"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from deployer.views.text import table
+from deployer.views.text import table, value
 
 _STATES = {
     "in sync": "in sync: the host holds what the files ask for",
@@ -40,13 +40,8 @@ def _fields(fields: list[Mapping[str, Any]]) -> list[str]:
     rows = [("  field", "wanted", "seen")]
     for field in fields:
         mark = "~ " if field["differs"] else "  "
-        rows.append((mark + field["name"], _value(field["wanted"]), _value(field["seen"])))
+        rows.append((mark + field["name"], value(field["wanted"]), value(field["seen"])))
     return table(rows).splitlines()
-
-
-def _value(value: object) -> str:
-    words = {None: "none", True: "yes", False: "no"}
-    return words[value] if value is None or isinstance(value, bool) else str(value)
 
 
 def _next(document: Mapping[str, Any]) -> Iterator[str]:

@@ -1,16 +1,13 @@
-"""Plans, problems and readings as lines for a person. Every function returns text; `show` prints it."""
+"""Problems, readings and progress as lines for a person. Every function returns text; `show` prints it."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
-from itertools import groupby
-from typing import Any
+from collections.abc import Iterable
 
 from deployer.problems import Problem
 
-_SIGN = {"create": "+", "update": "~", "delete": "-"}
 _COLOUR = {"create": "32", "update": "33", "delete": "31", "error": "31", "warning": "33", "dim": "2"}
 
 
@@ -26,55 +23,6 @@ def colour(text: str, kind: str, on: bool) -> str:
 def terminal(err: bool = False) -> bool:
     """Whether it may be in colour: on a terminal, unless NO_COLOR is set (no-color.org)."""
     return not os.environ.get("NO_COLOR") and (sys.stderr if err else sys.stdout).isatty()
-
-
-def plan(document: Mapping[str, Any], seconds: float, tinted: bool = False, every: bool = False) -> str:
-    """The plan by host. `every` shows the fields of what is created and deleted too."""
-    if not document["changes"]:
-        return f"No changes. {_summary(document, seconds)}"
-    lines = []
-    for host, changes in groupby(document["changes"], key=lambda c: c["host"]):
-        lines += [host, *(line for change in changes for line in _change(change, tinted, every)), ""]
-    return "\n".join((*lines, *_capacity(document), *document["notes"], _summary(document, seconds)))
-
-
-def _capacity(document: Mapping[str, Any]) -> list[str]:
-    """How many dynos of each type stay healthy on the way, and in how many waves."""
-    kinds = [
-        f"{kind} {c['before']} → {c['after']}, never fewer than {c['fewest']}"
-        for kind, c in document["capacity"].items()
-    ]
-    waves = 1 + max((s["wave"] for change in document["changes"] for s in change["steps"]), default=0)
-    return [f"Healthy dynos: {'; '.join(kinds)}{f' ({waves} waves)' if waves > 1 else ''}"] if kinds else []
-
-
-def _change(change: Mapping[str, Any], tinted: bool, every: bool) -> list[str]:
-    name = "/".join(change["address"].split("/")[:1] + change["address"].split("/")[2:])
-    head = f"  {_SIGN[change['action']]} {name}"
-    lines = [colour(head, change["action"], tinted) + f"  ({change['cause']})"]
-    if every or change["action"] == "update":
-        lines += [
-            f"      {f['name']}: {_value(f['before'])} → {_value(f['after'])}" for f in change["fields"]
-        ]
-    return lines
-
-
-def _value(value: object) -> str:
-    return (
-        "none"
-        if value is None
-        else {True: "yes", False: "no"}.get(value, str(value))
-        if isinstance(value, bool)
-        else str(value)
-    )
-
-
-def _summary(document: Mapping[str, Any], seconds: float) -> str:
-    s = document["summary"]
-    counts = (
-        f"{s['create']} to create, {s['update']} to update, {s['delete']} to delete, {s['in_sync']} in sync"
-    )
-    return f"Plan: {counts} ({s['hosts']} host{'s' if s['hosts'] != 1 else ''}, {seconds:.1f} s)"
 
 
 def problem(found: Problem, tinted: bool = False) -> str:
@@ -94,6 +42,12 @@ def _marked(found: Problem) -> list[str]:
     gutter = f"  {where.line} | "
     marker = [" " * (len(gutter) + where.column - 1) + "^"] if where.column else []
     return [gutter + where.source, *marker]
+
+
+def value(of: object) -> str:
+    """What a field holds, in words."""
+    words = {None: "none", True: "yes", False: "no"}
+    return words[of] if of is None or isinstance(of, bool) else str(of)
 
 
 def table(rows: Iterable[tuple[object, ...]]) -> str:

@@ -38,6 +38,7 @@ class Boxes:
     there: tuple[Seen, ...]
     shared: bool = False
     name: str = "boxes"
+    base: tuple[str, ...] = ("old*",)
 
     def desire(self, world: World, host: Host) -> Iterable[Box]:
         return self.wanted
@@ -77,6 +78,11 @@ def test_what_others_share_is_no_change() -> None:
     plan = planner.plan(world(), [Boxes((), (Seen("old", 1),), shared=True)])
     assert plan.empty
     assert plan.summary()["in_sync"] == 0
+
+
+def test_what_is_of_the_base_says_so() -> None:
+    plan = planner.plan(world(), [Boxes((Box("new", 1), Box("older", 1)), ())])
+    assert [(c.address, c.base) for c in plan.changes] == [("boxes/h0/new", False), ("boxes/h0/older", True)]
 
 
 def test_digests_tell_plans_apart() -> None:

@@ -23,7 +23,7 @@ from deployer.model.steps import Text
 from deployer.problems import InputError
 from deployer.source import load
 from deployer.spec.spec import Spec
-from deployer.views import text
+from deployer.views.plan import plan as told
 from deployer.world import releases, rollback
 from deployer.world.world import Outcome, Release
 
@@ -261,7 +261,7 @@ def test_no_value_is_ever_shown(two_releases: Fleet) -> None:
     sight = two_releases.sight(back)
     todo = decision.decide(back, sight)
     document = todo.plan.as_dict()
-    shown = [json.dumps(document), text.plan(document, 0.0, every=True), repr(todo), repr(sight.facts)]
+    shown = [json.dumps(document), told(document, 0.0, every=True), repr(todo), repr(sight.facts)]
     shown += [step.say for _, step in in_order(todo.plan)]
     assert "kra-ken" not in "".join(shown)
     assert all(value.secret for value in (todo.world.config or {}).values())

@@ -91,6 +91,7 @@ class Automatic:
 
 class CertificatesProvider:
     name = "certificates"
+    base = ("package:*", "file:/etc/*")
 
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         yield from (Shared(path, config) for path, config in tls.shared(world, host).items())

@@ -42,6 +42,7 @@ _RULE = (
 
 class DrainsProvider:
     name = "drains"
+    base = ("package:*", "file:*", "unit:*")
 
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         if not host.roles or not world.drains:

@@ -72,6 +72,7 @@ class GuardSeen:
 
 class HostProvider:
     name = "host"
+    base = ("package:*", "file:*")
 
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         if not host.roles:

@@ -55,6 +55,7 @@ class Address:
 
 class KeepalivedProvider:
     name = "keepalived"
+    base = ("package:*", "file:*")
 
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         address = world.claims.virtual_address

@@ -37,6 +37,7 @@ _OLD = "one of an older release goes in any case"
 
 class LxcProvider:
     name = "lxc"
+    base = ("file:*", "unit:*")
 
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         if "dynos" in host.roles or "build" in host.roles:

@@ -50,6 +50,7 @@ class Daemon:
 
 class MeterProvider:
     name = "meter"
+    base = (f"file:{FOLDER}/*", f"file:{UNIT}", DAEMON)
 
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         if not host.roles:

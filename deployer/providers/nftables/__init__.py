@@ -72,6 +72,7 @@ class Table:
 
 class NftablesProvider:
     name = "nftables"
+    base = ("file:*", "unit:*", "deployer")
 
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         if not host.roles:

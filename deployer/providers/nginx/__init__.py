@@ -77,6 +77,7 @@ class Mesh:
 
 class NginxProvider:
     name = "nginx"
+    base = ("file:*", "unit:*")
 
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         if "router" not in host.roles:

@@ -50,6 +50,7 @@ class Wanted:
 
 class PlatformProvider:
     name = "platform"
+    base = ()
 
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         if host.roles and world.platform.serial:

@@ -134,6 +134,7 @@ def _lasting(release: Release) -> Release:
 
 class ReleaseProvider:
     name = "release"
+    base = ()
 
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         if not host.roles or not world.keys:

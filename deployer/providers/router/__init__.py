@@ -115,6 +115,7 @@ class Shared:
 
 class RouterProvider:
     name = "router"
+    base = ("file:*", Room.key)
 
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         if "router" in host.roles and world.release:

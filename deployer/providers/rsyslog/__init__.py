@@ -53,6 +53,7 @@ class Rules:
 
 class RsyslogProvider:
     name = "rsyslog"
+    base = ("*",)
 
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         if not host.roles:

@@ -43,6 +43,7 @@ class Slug:
 
 class SlugProvider:
     name = "slug"
+    base = ()
 
     def desire(self, world: World, host: Host) -> Iterator[Slug]:
         held = {seen.key for seen in self.observe(world.app, world.facts[host.name])}

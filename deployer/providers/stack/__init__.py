@@ -40,6 +40,7 @@ class Image:
 
 class StackProvider:
     name = "stack"
+    base = ()
 
     def desire(self, world: World, host: Host) -> Iterator[Image]:
         if not world.release:

@@ -48,6 +48,7 @@ class Wanted:
 
 class TaskProvider:
     name = "task"
+    base = ()
 
     def desire(self, world: World, host: Host) -> Iterator[Wanted]:
         """On the first host with dynos, or where it was done; a release that is live has none any more."""
