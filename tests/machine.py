@@ -96,6 +96,11 @@ class Machine:
             },
             "texts": {path: self.files[path][0] for path in self.matching(self.files, probe.texts)},
             "private": {path: self.files[path][0] for path in self.matching(self.files, probe.private)},
+            "readable": {
+                path: self.files[path][0]
+                for path in self.matching(self.files, probe.readable)
+                if self.files[path][1] & 0o004
+            },
             "folders": self.matching(self.folders | self.parents(), probe.folders),
             "units": {n: vars(self.units[n]) for n in self.matching(self.units, probe.units)},
             "packages": dict.fromkeys(sorted(self.packages & probe.packages), "1"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from fleets import ALL, Fleet, fleet, in_order, spec
@@ -11,8 +13,11 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from machine import DYNOS, Machine
 
+from deployer.engine import decision
 from deployer.model.plan import Plan
 from deployer.model.steps import Fetch, Put, Send, Sh, Stage
+from deployer.planning.explain import resources
+from deployer.planning.unified import unified
 from deployer.views.plan import plan as told
 
 often = settings(max_examples=25, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
@@ -204,6 +209,19 @@ def test_destroy_leaves_nothing_of_the_app(history: list[dict[str, Any]]) -> Non
 
 
 @often
+@given(histories)
+def test_what_stays_after_a_destroy_is_the_base_and_images(history: list[dict[str, Any]]) -> None:
+    seen, last = seen_with(history), spec(**history[-1])
+    gone = seen.gone(last)
+    assert [change.address for change in gone.changes if change.base] == []
+    seen.run(gone)
+    left = [r for r in resources(decision.gone(seen.sight(last), last)) if r.seen is not None]
+    others = [r for r in left if not any(fnmatchcase(r.key, pattern) for pattern in r.provider.base)]
+    assert left
+    assert {resource.provider.name for resource in others} == {"stack"}
+
+
+@often
 @given(histories, st.text(max_size=20))
 def test_no_word_of_the_user_becomes_an_argument(history: list[dict[str, Any]], odd: str) -> None:
     seen = seen_with(history[:-1])
@@ -224,7 +242,8 @@ def test_secrets_are_in_no_plan(history: list[dict[str, Any]], odd: str) -> None
     world = seen.world(wanted)
     made = world.config["MADE"].reveal() if world.config else ""
     plan = seen.plan(wanted)
-    shown = (document(plan), repr(plan), repr(world), str(world), told(plan.as_dict(), 0, every=True))
+    inside = str(unified(plan, seen.world(replace(wanted, compares=True))))
+    shown = (document(plan), repr(plan), repr(world), str(world), told(plan.as_dict(), 0, every=True), inside)
     assert [where for where in shown if WORD in where or made in where] == []
     assert [word for word in argv(plan) if WORD in word] == []
     seen.run(plan)

@@ -43,26 +43,27 @@ def plan(
     detailed: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 if something differs.")
     ] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Name each resource, and show all of its fields.")
-    ] = False,
+    verbose: o.Verbose = False,
+    diff: o.Diff = False,
     slug: o.Slug = "",
     to: o.To = "",
     accept_new: o.AcceptNew = False,
 ) -> None:
     """Look at every host once and say exactly what differs. It cannot change a host.
 
-    Example: deploy plan -C examples/hello --detailed-exitcode
+    Example: deploy plan -C examples/hello --diff
     """
     from deployer.problems import CHANGES_PENDING
     from deployer.source.saved import save
     from deployer.views import json, text
     from deployer.views.plan import plan as shown
 
-    todo = decided(*seen(told, accept_new, slug, to))
+    todo = decided(*seen(told, accept_new, slug, to, compares=diff))
     document = todo.plan.as_dict()
     if out:
         save(out, json.document(document) + "\n")
+    if diff:
+        document["diffs"] = _diffs(todo)
     say(told, document, shown(document, told.seconds, text.terminal(), verbose))
     if detailed and not todo.plan.empty:
         raise typer.Exit(CHANGES_PENDING)
@@ -146,6 +147,12 @@ def unlock(told: o.Files, without: o.Without = None) -> None:
         text.show(f"broke the lock of {held['who']} on {name} ({words})")
     if not broken:
         text.show(f"No lock is held on {', '.join(h.name for h in sight.hosts)}.")
+
+
+def _diffs(todo: Decided) -> list[dict[str, str]]:
+    from deployer.planning.unified import unified
+
+    return [found.as_dict() for found in unified(todo.plan, todo.world)]
 
 
 def _returned(decided: Decided, old: str) -> None:

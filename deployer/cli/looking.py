@@ -58,11 +58,12 @@ def seen(
     slug: str = "",
     to: str = "",
     buildpacks: list[str] | None = None,
+    compares: bool = False,
 ) -> tuple[Spec, Sight]:
     """Files and hosts, for whoever makes a release."""
     from deployer.world.rollback import pinned
 
-    spec = load(told, tuple(buildpacks or ()), slug, to)
+    spec = replace(load(told, tuple(buildpacks or ()), slug, to), compares=compares)
     if accept_new:
         _pin(spec)
     sight = look(told, spec)

@@ -69,8 +69,12 @@ def _see(spec: Spec, hosts: tuple[Host, ...]) -> tuple[Sight, Mapping[str, Probl
 
 def probe(spec: Spec) -> Probe:
     """What to look at, on every host."""
-    usual = planner.probe(PROVIDERS, spec.fleet.app)
-    return usual | rollback.probe(spec.fleet.app, spec.to) if spec.to or spec.recalls else usual
+    asked = planner.probe(PROVIDERS, spec.fleet.app)
+    if spec.to or spec.recalls:
+        asked |= rollback.probe(spec.fleet.app, spec.to)
+    if spec.compares:
+        asked |= Probe(readable=asked.files) | rollback.probe(spec.fleet.app, "")
+    return asked
 
 
 def departing(spec: Spec, facts: Mapping[str, Facts], without: tuple[str, ...]) -> tuple[Host, ...]:

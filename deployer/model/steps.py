@@ -110,6 +110,8 @@ class Sh:
     stdin: Text | None = None
     timeout: int = 600
     """Seconds, after which the step has failed."""
+    file: str = ""
+    """The one that holds `stdin` afterwards, or is gone where there is none: for the reader of a plan."""
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ def put(file: File) -> Iterator[Step]:
 
 
 def remove(path: str, stage: Stage) -> Step:
-    return Step(stage, f"remove {path}", Sh(("rm", "-rf", "--one-file-system", "--", path)))
+    return Step(stage, f"remove {path}", Sh(("rm", "-rf", "--one-file-system", "--", path), file=path))
 
 
 def systemctl(verb: str, *words: str, stage: Stage, say: str, timeout: int = 120) -> Step:

@@ -46,6 +46,8 @@ class Spec:
     """PEM of what to trust the ACME CA's own server by, beside the usual roots."""
     recalls: bool = False
     """Whether the config of releases is read back from the hosts, for who changes what goes with it."""
+    compares: bool = False
+    """Whether the texts of files are read back, too, for who asks what changes inside them."""
     defaults: Mapping[str, str] | None = None
     """Process types that the last buildpack brings; None where only a build can tell."""
     warnings: tuple[Problem, ...] = ()

@@ -14,15 +14,17 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Probe:
-    """A request. `files`, `texts`, `private` and `folders` are globs; the rest are exact names.
+    """A request. `files`, `texts`, `private`, `readable` and `folders` are globs; the rest are exact names.
 
-    `files` are hashed; `texts` (never a secret) and `private` (secrets) are read back too. `lines` are globs
-    with a pattern each: of files that are not ours, only the lines that fit are read back.
+    `files` are hashed; `texts` (never a secret) and `private` (secrets) are read back too, and so are
+    `readable` as far as everybody on the host may read them. `lines` are globs with a pattern each: of files
+    that are not ours, only the lines that fit are read back.
     """
 
     files: frozenset[str] = frozenset()
     texts: frozenset[str] = frozenset()
     private: frozenset[str] = frozenset()
+    readable: frozenset[str] = frozenset()
     folders: frozenset[str] = frozenset()
     units: frozenset[str] = frozenset()
     packages: frozenset[str] = frozenset()
@@ -75,6 +77,7 @@ class Facts:
     files: Mapping[str, FileSeen] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     private: Mapping[str, str] = field(default_factory=dict, repr=False)
+    readable: Mapping[str, str] = field(default_factory=dict, repr=False)
     folders: frozenset[str] = frozenset()
     units: Mapping[str, UnitSeen] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
@@ -141,6 +144,7 @@ def read(host: str, document: Mapping[str, Any]) -> Facts:
         files={path: FileSeen(**seen) for path, seen in document["files"].items()},
         texts=document["texts"],
         private=document["private"],
+        readable=document["readable"],
         folders=frozenset(document["folders"]),
         units={name: UnitSeen(**seen) for name, seen in document["units"].items()},
         packages=document["packages"],

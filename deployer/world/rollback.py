@@ -23,7 +23,7 @@ _STATE = {"failed": "failed", "pending": "was never finished"}
 def probe(app: str, name: str) -> Probe:
     """The config of a release, or of all while it has no number yet; nothing but a rollback asks for it."""
     number = name if re.fullmatch(r"v[0-9]+", name) else "*"
-    return Probe(private=frozenset({_env_path(app, number)}))
+    return Probe(private=frozenset({env_path(app, number)}))
 
 
 def pinned(spec: Spec, facts: Mapping[str, Facts]) -> Spec:
@@ -92,16 +92,16 @@ def recalled(
     app: str, release: Release, hosts: Iterable[Host], facts: Mapping[str, Facts]
 ) -> Mapping[str, Text]:
     """The user's values, from the first host whose file is what the record vouches for. Raises InputError."""
-    keys, path = releases.seen_keys(app, facts.values()), _env_path(app, release.name)
+    keys, path = releases.seen_keys(app, facts.values()), env_path(app, release.name)
     held = [(host, facts[host.name].private[path]) for host in hosts if path in facts[host.name].private]
     for _, text in held:
-        values = _users(text, release)
+        values = users(text, release)
         if keys and releases.digests(values, keys.seal) == release.config:
             return values
     raise InputError([_distrust(keys, path, release.name, host) for host, _ in held] or _lost(release.name))
 
 
-def _users(text: str, release: Release) -> dict[str, Text]:
+def users(text: str, release: Release) -> dict[str, Text]:
     """Without the metadata, which is made anew for each release."""
     found = releases.read_env(text)
     return {name: Text(found[name], secret=True) for name in release.config if name in found}
@@ -119,5 +119,5 @@ def _lost(name: str) -> Problem:
     return Problem(f"no host has the config of {name} any more", hint="choose another one: deploy releases")
 
 
-def _env_path(app: str, release: str) -> str:
+def env_path(app: str, release: str) -> str:
     return f"{APPS}/{app}/releases/{release}/env"

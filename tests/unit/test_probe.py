@@ -39,7 +39,18 @@ def probe() -> Tools:
 def test_a_host_without_tools_is_looked_at_all_the_same(probe: Tools) -> None:
     request = {key: ["x"] for key in Probe().as_dict()} | {"lines": [["x", "y"]]}
     seen = probe({})["look"](request)
-    empty = ("addresses", "listeners", "files", "texts", "private", "folders", "units", "packages", "tables")
+    empty = (
+        "addresses",
+        "listeners",
+        "files",
+        "texts",
+        "private",
+        "readable",
+        "folders",
+        "units",
+        "packages",
+        "tables",
+    )
     assert {key: bool(seen[key]) for key in empty} == dict.fromkeys(empty, False)
     assert json.loads(json.dumps(seen)) == seen
 
@@ -55,6 +66,23 @@ def test_files_are_hashed_and_texts_read(probe: Tools, tmp_path: Path) -> None:
     assert files[f"{tmp_path}/a.conf"].items() >= {"sha": digest, "mode": 0o600}.items()
     assert files.keys() == {f"{tmp_path}/a.conf", f"{tmp_path}/large.conf"}
     assert names["texts"](pattern) == {f"{tmp_path}/a.conf": "café \ufffd"}
+
+
+def test_texts_are_read_as_far_as_everybody_may(probe: Tools, tmp_path: Path) -> None:
+    names = probe({})
+    for name, content, mode in (
+        ("a", b"first", 0o644),
+        ("b", b"secret", 0o640),
+        ("c", b"\xff", 0o644),
+        ("d", b"x" * (names["READABLE"] + 1), 0o644),
+        ("e", b"last", 0o755),
+    ):
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(mode)
+    (tmp_path / "f").mkdir()
+    assert names["readable"]([f"{tmp_path}/*"]) == {f"{tmp_path}/a": "first", f"{tmp_path}/e": "last"}
+    names["readable"].__globals__["LIMIT"] = 7
+    assert names["readable"]([f"{tmp_path}/*"]) == {f"{tmp_path}/a": "first"}
 
 
 def test_packages_that_are_only_configured_are_none(probe: Tools) -> None:

@@ -218,7 +218,8 @@ def _take(want: Mesh, loaded: str | None) -> Iterator[Step]:
     path, last = SITE.format(want.key), len(want.before)
     for wave, config in enumerate((*want.before, want.config)):
         if config.sha != loaded or wave == last:
-            act = Sh((f"{BIN}/mesh-take", path), config if config.sha != loaded else None)
+            argv, is_other = (f"{BIN}/mesh-take", path), config.sha != loaded
+            act = Sh(argv, config, file=path) if is_other else Sh(argv)
             yield Step(Stage.ROUTE, f"have nginx serve {want.key}", act, wave=wave)
         loaded = config.sha
 

@@ -176,7 +176,7 @@ def see_shared(facts: Facts, prefix: str) -> Iterator[SharedSeen]:
 def put(want: Shared) -> Step:
     """Checked by nginx, with nothing of Debian's own in its way."""
     argv = (f"{BIN}/mesh-put", want.path, *sorted(SHIPPED))
-    return Step(Stage.ROUTE, f"write {want.path}", Sh(argv, want.config))
+    return Step(Stage.ROUTE, f"write {want.path}", Sh(argv, want.config, file=want.path))
 
 
 def _make_room() -> Step:

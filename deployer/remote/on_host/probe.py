@@ -19,6 +19,8 @@ import sys
 
 DYNOS = "/var/lib/deployer/dynos/*/dyno.json"
 LIMIT = 1 << 20
+READABLE = 64 << 10
+"""Bytes of one file that anybody may read; of all of them together LIMIT."""
 
 
 def run(*argv):
@@ -69,6 +71,20 @@ def texts(patterns):
         for path in matching(patterns)
         if os.path.isfile(path) and os.path.getsize(path) <= LIMIT
     }
+
+
+def readable(patterns):
+    """Texts that everybody on the host may read, so that no secret is among them."""
+    seen, room = {}, LIMIT
+    for path in filter(os.path.isfile, matching(patterns)):
+        status = os.stat(path)
+        if status.st_mode & 0o004 and status.st_size <= min(READABLE, room):
+            try:
+                seen[path] = read(path).decode()
+            except UnicodeDecodeError:
+                continue
+            room -= status.st_size
+    return seen
 
 
 def lines(wanted):
@@ -214,6 +230,7 @@ def look(request):
         "files": files(request["files"]),
         "texts": texts(request["texts"]),
         "private": texts(request["private"]),
+        "readable": readable(request["readable"]),
         "folders": [p for p in matching(request["folders"]) if os.path.isdir(p)],
         "units": units(request["units"]),
         "packages": packages(request["packages"]),
