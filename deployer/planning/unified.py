@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import unified_diff
 
 from deployer.model.plan import Plan
 from deployer.model.steps import Put, Sh, Step, Text
+from deployer.providers.nginx.pages import written
 from deployer.world import rollback
 from deployer.world.facts import Facts
 from deployer.world.world import World
@@ -61,7 +63,7 @@ def _compared(
         return None
     if hidden := _hidden(file, wanted, facts):
         return FileDiff(address, file, "", hidden)
-    diff = _blotted(_diff(file, before, wanted.reveal() if wanted else None), secrets)
+    diff = _diff(file, before, wanted.reveal() if wanted else None, secrets)
     return FileDiff(address, file, diff) if diff else None
 
 
@@ -75,25 +77,27 @@ def _hidden(file: str, wanted: Text | None, facts: Facts) -> str:
     return "it is too large, or no text" if seen.mode & 0o004 else "what is there is for root alone"
 
 
-def _diff(file: str, before: str | None, after: str | None) -> str:
+def _diff(file: str, before: str | None, after: str | None, secrets: list[str]) -> str:
     old, new = ((text or "").splitlines(keepends=True) for text in (before, after))
     here, there = (NOTHING if text is None else file for text in (before, after))
-    lines = unified_diff(old, new, here, there)
-    return "".join(line if line.endswith("\n") else line + _OPEN_END for line in lines)
+    lines = list(unified_diff(old, new, here, there))
+    whole = (line if line.endswith("\n") else line + _OPEN_END for line in lines[2:])
+    return "".join((*lines[:2], *(_blotted(line, secrets) for line in whole)))
 
 
-def _blotted(diff: str, secrets: list[str]) -> str:
+def _blotted(line: str, secrets: list[str]) -> str:
     for secret in secrets:
-        diff = diff.replace(secret, "(secret)")
-    return diff
+        line = line.replace(secret, "(secret)")
+    return line
 
 
 def _secrets(world: World) -> list[str]:
-    """Line by line, longer ones first: one may be part of another."""
+    """Line by line, as each may be written in a file, longer ones first: one may be part of another."""
     config = [text.reveal() for text in (world.config or {}).values()]
     values = (*config, *(drain.url for drain in world.drains), *_former(world))
     parts = {part for value in values for part in value.splitlines() if len(part) >= SHORTEST}
-    return sorted(parts, key=lambda part: (-len(part), part))
+    forms = {form for part in parts for form in (part, json.dumps(part)[1:-1], written(part))}
+    return sorted(forms, key=lambda form: (-len(form), form))
 
 
 def _former(world: World) -> Iterator[str]:

@@ -14,6 +14,7 @@ FEW = 5
 """Changes of the base on one host that are still told one by one: more of them are a host made ready."""
 NAMED = 4
 """Hosts that a line names."""
+_NAMES = "deploy plan --verbose names each"
 _SIGN = {"create": "+", "update": "~", "delete": "-"}
 _KINDS = ("package", "file", "unit")
 _LINES = {"+": "create", "-": "delete", "@": "dim"}
@@ -44,10 +45,7 @@ def _told(document: Mapping[str, Any], every: bool) -> Iterator[tuple[str, Row]]
     """Host by host, the base where there is much of it; then all other changes by their first stage."""
     folded, diffs = {} if every else _folded(document), _diffs(document)
     for (host, action), changes in folded.items():
-        yield (
-            host,
-            Row(action, f"the platform's base: {_counted(changes)}", "deploy plan --verbose names each"),
-        )
+        yield host, Row(action, f"the platform's base: {_counted(changes)}", _NAMES)
     for change in _in_turn(document["changes"]):
         if not (change["base"] and (change["host"], change["action"]) in folded):
             yield change["host"], _row(change, diffs[change["address"]], every)
@@ -83,7 +81,7 @@ def _in_turn(changes: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _first(change: Mapping[str, Any]) -> int:
-    return min((Stage[name] for name in change["stages"]), default=Stage.PREPARE)
+    return Stage[change["stages"][0]] if change["stages"] else Stage.PREPARE
 
 
 def _names(change: Mapping[str, Any]) -> tuple[str, str]:

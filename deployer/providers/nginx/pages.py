@@ -42,7 +42,12 @@ def _url(config: Mapping[str, Text], name: str) -> str:
     if value and not _is_url(value):
         hint = f"Set {name} to a whole address such as https://pages.example.com/sorry.html, or take it out."
         raise InputError(Problem(f"{name} is no absolute http or https URL", hint=hint))
-    return quote(value, safe=_KEPT).replace("&", "&amp;")
+    return written(value)
+
+
+def written(url: str) -> str:
+    """As it stands in nginx's file."""
+    return quote(url, safe=_KEPT).replace("&", "&amp;")
 
 
 def _is_url(value: str) -> bool:
