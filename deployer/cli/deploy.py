@@ -43,7 +43,9 @@ def plan(
     detailed: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 if something differs.")
     ] = False,
-    verbose: o.Verbose = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Name each resource, and show all of its fields.")
+    ] = False,
     diff: o.Diff = False,
     slug: o.Slug = "",
     to: o.To = "",

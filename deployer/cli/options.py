@@ -54,9 +54,6 @@ To = Annotated[
 NoProof = Annotated[
     bool, typer.Option("--no-proof", help="Do not prove by marked requests and log lines that all arrives.")
 ]
-Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Name each resource, and show all of its fields.")
-]
 Diff = Annotated[bool, typer.Option("--diff", help="Show what changes inside files, without secrets.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Verbose = Annotated[

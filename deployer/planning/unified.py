@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import unified_diff
 
+from deployer.model.blots import blots, blotted
 from deployer.model.plan import Plan
 from deployer.model.steps import Put, Sh, Step, Text
 from deployer.providers.nginx.pages import written
@@ -17,8 +18,6 @@ from deployer.world.world import World
 NOTES = "/run/"
 """What is there was noted by what runs; no plan is about it."""
 NOTHING = "/dev/null"
-SHORTEST = 4
-"""Characters: what is shorter would blot out half of a text, and is no secret."""
 _OPEN_END = "\n\\ No newline at end of file\n"
 
 
@@ -56,7 +55,7 @@ def _left(steps: Iterable[Step]) -> Mapping[str, Text | None]:
 
 
 def _compared(
-    address: str, file: str, wanted: Text | None, facts: Facts, secrets: list[str]
+    address: str, file: str, wanted: Text | None, facts: Facts, secrets: tuple[str, ...]
 ) -> FileDiff | None:
     before = facts.readable.get(file, facts.texts.get(file))
     if wanted and wanted.sha == facts.sha(file):
@@ -77,27 +76,20 @@ def _hidden(file: str, wanted: Text | None, facts: Facts) -> str:
     return "it is too large, or no text" if seen.mode & 0o004 else "what is there is for root alone"
 
 
-def _diff(file: str, before: str | None, after: str | None, secrets: list[str]) -> str:
+def _diff(file: str, before: str | None, after: str | None, secrets: tuple[str, ...]) -> str:
     old, new = ((text or "").splitlines(keepends=True) for text in (before, after))
     here, there = (NOTHING if text is None else file for text in (before, after))
     lines = list(unified_diff(old, new, here, there))
     whole = (line if line.endswith("\n") else line + _OPEN_END for line in lines[2:])
-    return "".join((*lines[:2], *(_blotted(line, secrets) for line in whole)))
+    return "".join((*lines[:2], *(blotted(line, secrets) for line in whole)))
 
 
-def _blotted(line: str, secrets: list[str]) -> str:
-    for secret in secrets:
-        line = line.replace(secret, "(secret)")
-    return line
-
-
-def _secrets(world: World) -> list[str]:
-    """Line by line, as each may be written in a file, longer ones first: one may be part of another."""
-    config = [text.reveal() for text in (world.config or {}).values()]
+def _secrets(world: World) -> tuple[str, ...]:
+    """As each may be written in a file: as it is, in JSON, and in nginx's pages."""
+    config = (text.reveal() for text in (world.config or {}).values())
     values = (*config, *(drain.url for drain in world.drains), *_former(world))
-    parts = {part for value in values for part in value.splitlines() if len(part) >= SHORTEST}
-    forms = {form for part in parts for form in (part, json.dumps(part)[1:-1], written(part))}
-    return sorted(forms, key=lambda form: (-len(form), form))
+    lines = {line for value in values for line in value.splitlines()}
+    return blots(form for line in lines for form in (line, json.dumps(line)[1:-1], written(line)))
 
 
 def _former(world: World) -> Iterator[str]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from deployer.model.blots import blots, blotted
 from deployer.model.steps import Step
 from deployer.problems import Problem, Where
 from deployer.remote.run import Run, Steps
 
 TAIL = 12
 """Lines of a failed step's output that are shown."""
-SHORTEST_SECRET = 4
-"""Characters; what is shorter would blot out half of the output and is no secret."""
 
 
 class Listener:
@@ -29,7 +28,7 @@ class Listener:
         """The last that went well."""
         self.stopped = False
         self.tail: list[str] = []
-        self.words = _secrets(run)
+        self.words = blots(text.reveal() for text in run.hidden if text.secret)
 
     def hear(self, line: str) -> None:
         i, kind, *rest = self._event(line) or (max(self.begun, 0), "line", line)
@@ -65,8 +64,7 @@ class Listener:
         return event if known else None
 
     def _line(self, text: str, live: bool, said: dict[str, str]) -> None:
-        for word in self.words:
-            text = text.replace(word, "(secret)")
+        text = blotted(text, self.words)
         self.tail = [*self.tail, text][-TAIL:]
         self.run.event("line" if live else "output", **said, detail={"text": text})
 
@@ -102,8 +100,3 @@ class Listener:
 
     def _where(self, address: str = "") -> Where:
         return Where(f"{self.host}/{self.run.links.hosts[self.host].address}", pointer=address)
-
-
-def _secrets(run: Run) -> list[str]:
-    values = {line for text in run.hidden if text.secret for line in text.reveal().splitlines()}
-    return sorted((v for v in values if len(v) >= SHORTEST_SECRET), key=len, reverse=True)

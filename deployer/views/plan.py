@@ -14,7 +14,7 @@ FEW = 5
 """Changes of the base on one host that are still told one by one: more of them are a host made ready."""
 NAMED = 4
 """Hosts that a line names."""
-_NAMES = "deploy plan --verbose names each"
+_NAMES = "--verbose names each"
 _SIGN = {"create": "+", "update": "~", "delete": "-"}
 _KINDS = ("package", "file", "unit")
 _LINES = {"+": "create", "-": "delete", "@": "dim"}

@@ -91,7 +91,7 @@ def test_what_is_done_first_is_told_first() -> None:
 def test_much_of_the_base_is_one_line_a_host() -> None:
     keys = ("package:a", "package:b", "file:/a:b", "unit:a", "log", "wall")
     assert told(*base("one", *keys), change("a", "create"), *base("two", *keys[:FEW])) == [
-        "  + the platform's base: 2 packages, 1 file, 1 unit, 2 more on one  (deploy plan --verbose names each)",
+        "  + the platform's base: 2 packages, 1 file, 1 unit, 2 more on one  (--verbose names each)",
         "  + lxc/a on one  (as said)",
         *(f"  + lxc/{key} on two  (as said)" for key in keys[:FEW]),
     ]

@@ -85,7 +85,9 @@ def test_secret_values_are_blotted_out_wherever_they_are(seen: Fleet, held: str)
 def test_a_value_is_blotted_out_as_it_is_written() -> None:
     page = "https://pages.example.com/sorry?key=se%20&more"
     found = diffs(
-        fleet(), config={"ERROR_PAGE_URL": page, "QUOTED": '"open sesame"'}, processes={"web": 'say "open sesame"'}
+        fleet(),
+        config={"ERROR_PAGE_URL": page, "QUOTED": '"open sesame"'},
+        processes={"web": 'say "open sesame"'},
     )
     assert "(secret)" in found[SITE].diff
     assert "(secret)" in found["/var/lib/deployer/apps/hello/releases/v1/release.json"].diff
