@@ -93,3 +93,14 @@ def test_what_is_not_ours_stays(shop: Shop) -> None:
         == 2
     )
     shop.ssh("box-1", "rm /etc/nginx/conf.d/foreign.conf; nft delete table ip foreign")
+
+
+def test_a_diff_shows_what_was_written_by_hand_and_no_secret(shop: Shop) -> None:
+    env = "$(ls /var/lib/deployer/apps/hello/releases/v*/env | head -1)"
+    secret = shop.ssh("box-1", f'. {env}; echo "# by hand $SECRET_KEY" | tee -a {SITE}').split()[-1]
+    shop.ssh("box-2", "echo '# by hand' >>/etc/deployer/rsyslog/log.conf")
+    said = shop.deploy("plan", "--diff").stdout
+    assert "      -# by hand (secret)\n" in said
+    assert "      -# by hand\n" in said
+    assert secret not in said
+    shop.settle()
