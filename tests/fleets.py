@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import impossible
 from certs import pair
 from machine import Machine
 
@@ -79,7 +80,9 @@ class Fleet:
     def sight(self, wanted: Spec) -> Sight:
         """The hosts of the fleet, and those that it had when it was last applied."""
         for host in wanted.fleet.hosts:
-            self.machines.setdefault(host.name, Machine(host.name))
+            machine = self.machines.setdefault(host.name, Machine(host.name))
+            machine.interfaces = machine.interfaces or {f"{host.address}/24": "eth0"}
+        impossible.refuse_together(self.machines)
         facts = self.facts(wanted, wanted.fleet.hosts)
         leaving = departing(wanted, facts, ())
         hosts = tuple(sorted((*wanted.fleet.hosts, *leaving), key=lambda host: host.name))
@@ -106,6 +109,8 @@ class Fleet:
 
     def apply(self, wanted: Spec) -> None:
         self.run(self.plan(wanted))
+        for machine in self.machines.values():
+            impossible.refuse_at_rest(machine)
 
 
 def in_order(plan: Plan) -> Iterator[tuple[str, Step]]:

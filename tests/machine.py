@@ -12,7 +12,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+import impossible
 from certs import pair
+from unitfiles import FOLDER, file_of, required, taken_away
 
 from deployer.model.steps import Fetch, Put, Send, Sh, Text, sha
 from deployer.world.facts import Facts, Probe, read
@@ -20,7 +22,6 @@ from deployer.world.facts import Facts, Probe, read
 BIN = "/var/lib/deployer/bin"
 GUARDS = "/var/lib/deployer/guard"
 DYNOS, APPS, STACKS = ("/var/lib/deployer/" + name for name in ("dynos", "apps", "stacks"))
-UNITS = "/etc/systemd/system/"
 SITES, WALLS = "/etc/nginx/conf.d/", "/etc/deployer/nftables/"
 NGINX = "/etc/nginx/nginx.conf"
 ON, OFF = ("active", "running"), ("inactive", "dead")
@@ -52,10 +53,8 @@ class Machine:
     tables: dict[str, str] = field(default_factory=dict)
     """The kernel's: the rules that each was loaded from."""
     listeners: dict[int, str] = field(default_factory=dict)
-    interfaces: dict[str, str] = field(
-        default_factory=lambda: {f"192.0.2.{n}/24": "eth0" for n in range(1, 9)}
-    )
-    """Of whichever host this is, for whoever plans."""
+    interfaces: dict[str, str] = field(default_factory=dict)
+    """Network interfaces by `address/prefix`: whoever makes a fleet gives each machine its own."""
     deaf: set[str] = field(default_factory=set)
     """Dynos that run and do not accept."""
     ran: list[str] = field(default_factory=list)
@@ -66,10 +65,14 @@ class Machine:
     """Lines of `app[api]` that this host wrote, in order."""
     release: str = ""
     """What bin/release of the last buildpack prints in a build here."""
+    noted: set[tuple[str, str]] = field(default_factory=set)
+    """`(path, content)` of each mark that a daemon has left here."""
 
     # what it shows
 
     def look(self, probe: Probe) -> Facts:
+        """Raises ImpossibleError for a host that could never be, as `act` does."""
+        impossible.refuse(self)
         return read(self.name, self.document(probe))
 
     def document(self, probe: Probe) -> dict[str, Any]:
@@ -81,7 +84,7 @@ class Machine:
             "apparmor": True,
             "memory": self.memory,
             "disk_free": 20000,
-            "addresses": [],
+            "addresses": [address.partition("/")[0] for address in self.interfaces],
             "interfaces": self.interfaces,
             "lines": self.lines(probe.lines),
             "resolvers": ["192.0.2.53"],
@@ -160,6 +163,10 @@ class Machine:
     # what it does
 
     def act(self, act: Put | Sh | Send | Fetch) -> None:
+        self._act(act)
+        impossible.refuse(self)
+
+    def _act(self, act: Put | Sh | Send | Fetch) -> None:
         match act:
             case Put():
                 self.write(act.path, act.content.reveal(), act.mode, act.owner)
@@ -213,7 +220,9 @@ class Machine:
             case ("systemctl", "reload-or-restart", "deployer.drains.service"):
                 self.take_drains()
             case ("systemctl", "disable", "--now", unit):
-                self.units.pop(unit, None)
+                if unit in self.units:
+                    self.stop(unit)
+                    del self.units[unit]
             case ("rsyslogd", "-N1", "-f", path) if path in self.files:
                 pass
             case ("sh", "-c", script, "sh", _) if script.startswith("systemctl reset-failed "):
@@ -271,6 +280,12 @@ class Machine:
             self.units["nginx.service"] = Unit(*ON, "enabled")
             self.write(NGINX, "events {\n\tworker_connections 768;\n}\n")
 
+    def purge(self, name: str) -> None:
+        self.packages.remove(name)
+        if name == "nginx-light":
+            del self.units["nginx.service"]
+            self.remove(NGINX)
+
     def remove(self, path: str) -> None:
         kept = {name: file for name, file in self.files.items() if not f"{name}/".startswith(f"{path}/")}
         self.files = kept
@@ -279,7 +294,7 @@ class Machine:
     def load(self, path: str) -> None:
         name = path.removeprefix(WALLS).removesuffix(".nft")
         self.tables[name] = self.text(path)
-        self.write(f"/run/deployer/wall/{name}", f"{sha(self.text(path))}\n{self.table(name)['sha']}\n")
+        self.mark(f"wall/{name}", f"{sha(self.text(path))}\n{self.table(name)['sha']}\n")
 
     def certify(self, app: str) -> None:
         """The CA gives what is asked for, unless somebody says why not."""
@@ -295,15 +310,26 @@ class Machine:
 
     def unit(self, name: str) -> Unit:
         """Units are made of files: systemd knows none without."""
-        template = re.sub(r"@.*\.", "@.", name)
         if name not in self.units:
-            self.needs(UNITS + template)
+            self.needs(file_of(name))
             self.units[name] = Unit()
         return self.units[name]
 
+    def unit_file(self, name: str) -> str:
+        """Its text; empty for a unit of a package's."""
+        return self.files.get(file_of(name), ("",))[0]
+
     def start(self, name: str) -> None:
+        """With what it requires, which starts first; raises Refused where it cannot run."""
+        for other in required(self.unit_file(name)):
+            if self.unit(other).active != "active":
+                self.start(other)
         unit = self.unit(name)
         unit.active, unit.sub = ON
+        self.take_in(name)
+
+    def take_in(self, name: str) -> None:
+        """What a unit does with its files when it starts."""
         if name == "nginx.service":
             ours = (
                 f"{SITES}deployer",
@@ -311,38 +337,44 @@ class Machine:
                 f"{APPS}/[^/]+/certificates/(automatic/)?[^/]+[.](pem|conf)$",
             )
             paths = [p for p in sorted(self.files) if any(re.match(pattern, p) for pattern in ours)]
-            self.note("nginx", paths)
             room = re.findall(r"^\s*worker_connections\s+\d+;.*", self.text(NGINX), re.M)
-            self.write(
-                "/run/deployer/nginx.loaded", "\n".join((self.text("/run/deployer/nginx.loaded"), *room))
-            )
+            self.mark("nginx.loaded", "\n".join((self.digests(paths), *room)))
         elif name in ("deployer.log.service", "deployer.logplex.service"):
             kind = name.split(".")[1]
             more = fnmatch.filter(sorted(self.files), "/etc/deployer/rsyslog/drains*.conf")
-            self.note(kind, [f"/etc/deployer/rsyslog/{kind}.conf", *more])
+            self.mark(f"{kind}.loaded", self.digests([f"/etc/deployer/rsyslog/{kind}.conf", *more]))
         elif name == "deployer.drains.service":
             self.take_drains()
-            code = self.matching(self.files, frozenset({f"{BIN}/drain[-_]*", f"{UNITS}deployer.drains.s*"}))
-            self.write("/run/deployer/drains.code", "".join(f"{sha(self.text(p))}  {p}\n" for p in code))
+            code = self.matching(self.files, frozenset({f"{BIN}/drain[-_]*", f"{FOLDER}deployer.drains.s*"}))
+            self.mark("drains.code", self.digests(code))
         elif name.startswith("deployer.vip@"):
             address = name.removeprefix("deployer.vip@").removesuffix(".service")
             rules = f"/etc/deployer/keepalived/{address}.conf"
-            self.write(f"/run/deployer/vip.{address}.loaded", f"{sha(self.text(rules))}  {rules}\n")
+            self.mark(f"vip.{address}.loaded", self.digests([rules]))
+        elif name == "deployer.wall.service":
+            for path in self.matching(self.files, frozenset({f"{WALLS}*.nft"})):
+                self.load(path)
         elif name == "deployer.meter.service":
-            paths = [*self.matching(self.files, frozenset({"/var/lib/deployer/meter/*.py"})), UNITS + name]
-            self.write("/run/deployer/meter.loaded", sha("".join(map(self.text, paths))) + "  -\n")
+            paths = [*self.matching(self.files, frozenset({"/var/lib/deployer/meter/*.py"})), FOLDER + name]
+            self.mark("meter.loaded", sha("".join(map(self.text, paths))) + "  -\n")
         elif name.startswith("deployer.dyno@"):
             self.start_dyno(name.removeprefix("deployer.dyno@").removesuffix(".service"))
 
-    def note(self, kind: str, paths: list[str]) -> None:
-        self.write(f"/run/deployer/{kind}.loaded", "".join(f"{sha(self.text(p))}  {p}\n" for p in paths))
+    def digests(self, paths: list[str]) -> str:
+        """As sha256sum prints them."""
+        return "".join(f"{sha(self.text(p))}  {p}\n" for p in paths)
+
+    def mark(self, name: str, content: str) -> None:
+        """What a daemon notes, below /run/deployer."""
+        self.write(f"/run/deployer/{name}", content)
+        self.noted.add((f"/run/deployer/{name}", content))
 
     def take_drains(self) -> None:
         settings = fnmatch.filter(sorted(self.files), "/etc/deployer/drains/*.json")
         self.needs(
             f"{BIN}/drain-send", *(f"{BIN}/drain_{part}.py" for part in ("one", "queue", "relp", "wire"))
         )
-        self.note("drains", settings)
+        self.mark("drains.loaded", self.digests(settings))
         for path in settings:
             app = path.split("/")[-1].removesuffix(".json")
             tokens = [drain["token"] for drain in json.loads(self.text(path))["drains"]]
@@ -358,7 +390,7 @@ class Machine:
         if self.units.get("deployer.network.service", Unit()).active != "active":
             raise Refused(f"{self.name} has no network for {key}")
         parts = (f"{home}/config", f"{home}/command", f"{home}/dyno.env", settings["ENV_FILE"])
-        self.write(f"/run/deployer/dynos/{key}.loaded", sha("".join(map(self.text, parts))) + "\n")
+        self.mark(f"dynos/{key}.loaded", sha("".join(map(self.text, parts))) + "\n")
 
     def needs(self, *paths: str) -> None:
         if missing := [p for p in paths if p not in self.files and p not in self.folders]:
@@ -376,4 +408,22 @@ class Machine:
         unit.active, unit.sub = "activating", "auto-restart"
 
     def stop(self, name: str) -> None:
+        """With those that require it, as systemd does."""
+        for other, unit in self.units.items():
+            if unit.active == "active" and name in required(self.unit_file(other)):
+                self.stop(other)
         self.units[name].active, self.units[name].sub = OFF
+        for path in taken_away(name, self.unit_file(name)):
+            self.remove(path)
+
+    def boot(self, *broken: str) -> None:
+        """What is enabled starts again, but for units that do not come up."""
+        self.files = {path: file for path, file in self.files.items() if not path.startswith("/run/")}
+        self.tables.clear()
+        for unit in self.units.values():
+            unit.active, unit.sub = OFF
+        for name in sorted(self.units, key=lambda name: name.startswith("deployer.dyno@")):
+            if name in broken:
+                self.units[name].active, self.units[name].sub = "failed", "failed"
+            elif self.units[name].enabled == "enabled":
+                self.start(name)

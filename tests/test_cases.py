@@ -54,7 +54,7 @@ def drift(machine: Machine, what: str, *words: Any) -> None:
         case "folder", [path]:
             machine.folders.add(path)
         case "purge", [package]:
-            machine.packages.remove(package)
+            machine.purge(package)
         case "rules", [table, rules]:
             machine.tables[table] = rules
         case "listen", [port, process]:
@@ -68,9 +68,8 @@ def drift(machine: Machine, what: str, *words: Any) -> None:
         case "refuse", [words]:
             machine.refusal = words
             machine.certify("hello")
-        case "boot", []:
-            machine.files = {p: f for p, f in machine.files.items() if not p.startswith("/run/")}
-            machine.tables.clear()
+        case "boot", broken:
+            machine.boot(*broken)
         case _:
             raise ValueError(f"no drift is called {what} {words}")
 

@@ -78,7 +78,7 @@ def test_a_field_that_moved_and_was_right_before(seen: Fleet) -> None:
     touch(seen, "one")
     before = seen.plan(wanted()).as_dict()
     machine = seen.machines["one"]
-    machine.files["/run/deployer/nginx.loaded"] = ("", 0o644, "root:root")
+    machine.remove("/run/deployer/nginx.loaded")
     (problem,) = moved(before, seen.plan(wanted()))
     assert problem.detail == "loaded: as it should be → none; shared: as it should be → none"
 
