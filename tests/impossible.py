@@ -12,6 +12,7 @@ import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from unitfiles import file_of, required, taken_away
@@ -65,9 +66,7 @@ def refuse_together(machines: Mapping[str, Machine]) -> None:
 
 
 def paths(machine: Machine) -> Iterator[str]:
-    for path in (*machine.files, *machine.folders):
-        if not path.startswith("/") or posixpath.normpath(path) != path:
-            yield f"{path} is no whole path"
+    yield from (f"{p} is no whole path" for p in (*machine.files, *machine.folders) if not _is_whole(p))
     for path in sorted((machine.folders | machine.parents()) & machine.files.keys()):
         yield f"{path} is a file and a folder"
 
@@ -76,7 +75,7 @@ def owners(machine: Machine) -> Iterator[str]:
     for path, (_, mode, owner) in machine.files.items():
         if not 0 <= mode <= 0o7777:
             yield f"{path} has the mode {mode:o}"
-        if not re.fullmatch(r"[\w.-]+:[\w.-]+", owner):
+        if not _is_owner(owner):
             yield f"{path} belongs to {owner!r}, which is no user:group"
 
 
@@ -118,7 +117,7 @@ def packages(machine: Machine) -> Iterator[str]:
 def marks(machine: Machine) -> Iterator[str]:
     """They are written by the daemon that took something in, with what it took in."""
     for path, (content, _, _) in machine.files.items():
-        if MARK.fullmatch(path) and (path, content) not in machine.noted:
+        if _is_mark(path) and (path, content) not in machine.noted:
             yield f"{path} says {content[:16]!r}, which nothing that ran here has noted"
 
 
@@ -147,8 +146,8 @@ def shared_addresses(machine: Machine) -> Iterator[str]:
 
 
 def shared_ids(machine: Machine) -> Iterator[str]:
-    found = (re.fullmatch(f"{APPS}/([^/]+)/app[.]json", path) for path in machine.files)
-    apps = {match[1]: _object(machine.text(match[0])) for match in found if match}
+    records = [path for path in machine.files if path.startswith(f"{APPS}/") and path.endswith("/app.json")]
+    apps = {path.split("/")[-2]: _object(machine.text(path)) for path in records}
     yield from _shared(((row["base"], app) for app, row in apps.items() if row), "user namespace")
 
 
@@ -179,8 +178,9 @@ def network(machine: Machine) -> Iterator[str]:
 def guards(machine: Machine) -> Iterator[str]:
     """The program lies in the folder before it notes what it keeps."""
     for path in machine.files:
-        found = re.fullmatch(f"({GUARDS}/[^/]+)/(guard.json|restored)", path)
-        if found and f"{found[1]}/guard.py" not in machine.files:
+        folder, _, name = path.rpartition("/")
+        is_note = path.startswith(f"{GUARDS}/") and name in ("guard.json", "restored")
+        if is_note and f"{folder}/guard.py" not in machine.files:
             yield f"{path} has no guard.py beside it, which alone writes it"
 
 
@@ -202,6 +202,21 @@ CONCERNS: tuple[Callable[[Machine], Iterable[str]], ...] = (
 )
 
 
+@cache
+def _is_whole(path: str) -> bool:
+    return path.startswith("/") and posixpath.normpath(path) == path
+
+
+@cache
+def _is_owner(owner: str) -> bool:
+    return bool(re.fullmatch(r"[\w.-]+:[\w.-]+", owner))
+
+
+@cache
+def _is_mark(path: str) -> bool:
+    return bool(MARK.fullmatch(path))
+
+
 def _up(machine: Machine) -> Iterator[str]:
     for name, unit in machine.units.items():
         if name.startswith(DYNO) and unit.active == "active":
@@ -216,6 +231,7 @@ def _places(machine: Machine) -> Iterator[dict[str, Any]]:
     yield from filter(None, (_place(machine, key) for key in machine.dynos()))
 
 
+@cache
 def _object(text: str) -> dict[str, Any]:
     """Empty where somebody has damaged it."""
     try:

@@ -1,10 +1,12 @@
-"""The documents: links lead somewhere, commands and flags exist, pictures are whole, and the worked example works."""
+"""The documents: links lead somewhere, commands and flags exist, pictures are whole, examples are of this code."""
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
+import textwrap
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +23,7 @@ from deployer.cli.heroku import HERE
 from deployer.planning import planner
 from deployer.source import data
 from deployer.spec.fleet import load_fleet
+from deployer.views import text
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -154,3 +157,89 @@ def test_files_in_pages_are_sound(page: Path) -> None:
     for body in (json.loads(body) for kind, body in FENCE.findall(page.read_text("utf-8")) if kind == "json"):
         Draft202012Validator(data.schema("fleet" if "hosts" in body else "app")).validate(body)
         assert "hosts" not in body or load_fleet(body, "folder").app == "shop"
+
+
+STYLE = (ROOT / "docs/style.md").read_text("utf-8")
+LIFE = (ROOT / "docs/life-of-a-change.md").read_text("utf-8")
+CUT = re.compile(r"^Do, in `([^`]+)`:\n\n```python\n(.*?)^```$", re.M | re.S)
+PLACE = re.compile(r"`([\w/]+\.py): ([\w.]+)`")
+FILE = re.compile(r"`([\w-]+/[\w/.-]+\.\w+)(?:: [\w.]+)?`")
+
+
+def in_house(path: str) -> Path:
+    """A file as the pages name it: below deployer/ or below the project."""
+    return next((place for place in (ROOT / "deployer" / path, ROOT / path) if place.is_file()), ROOT / path)
+
+
+def names(node: ast.Module | ast.ClassDef, before: str = "") -> Iterator[str]:
+    """What a module defines, and what its classes do: `Plan.barriers`."""
+    for child in node.body:
+        if isinstance(child, ast.FunctionDef):
+            yield before + child.name
+        elif isinstance(child, ast.ClassDef):
+            yield before + child.name
+            yield from names(child, f"{child.name}.")
+        elif isinstance(child, ast.Assign | ast.AnnAssign):
+            targets = child.targets if isinstance(child, ast.Assign) else [child.target]
+            yield from (before + target.id for target in targets if isinstance(target, ast.Name))
+
+
+@pytest.mark.parametrize(("path", "code"), CUT.findall(STYLE), ids=[path for path, _ in CUT.findall(STYLE)])
+def test_what_to_do_is_what_the_code_does(path: str, code: str) -> None:
+    assert code in in_house(path).read_text("utf-8")
+
+
+def test_each_rule_has_both_sides() -> None:
+    rules = [rule for rule in re.split(r"^### ", STYLE, flags=re.M)[1:] if "```" in rule]
+    assert len(rules) > 15
+    assert [
+        rule.partition("\n")[0] for rule in rules if not re.search(r"^Don't:.*^Do, ", rule, re.M | re.S)
+    ] == []
+
+
+def test_code_of_the_style_parses() -> None:
+    for code in (body for kind, body in FENCE.findall(STYLE) if kind == "python"):
+        ast.parse(textwrap.dedent(code))
+
+
+def test_rules_are_held_by_tests_that_exist() -> None:
+    tests = {
+        name for file in (ROOT / "tests").rglob("*.py") for name in names(ast.parse(file.read_text("utf-8")))
+    }
+    said = set(re.findall(r"`(test_\w+)`", STYLE))
+    assert len(said) > 10
+    assert said - tests == set()
+
+
+def test_the_case_of_the_style_is_one() -> None:
+    (shown,) = (json.loads(body) for kind, body in FENCE.findall(STYLE) if kind == "jsonc")
+    case = json.loads((ROOT / "tests/cases/lxc/crashed.json").read_text("utf-8"))
+    assert shown == {key: case[key] for key in shown}
+
+
+def test_the_life_of_a_change_names_what_is_there() -> None:
+    places = PLACE.findall(LIFE)
+    assert len(places) > 30
+    missing = [
+        (path, name)
+        for path, name in places
+        if name not in set(names(ast.parse(in_house(path).read_text("utf-8"))))
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", [STYLE, LIFE], ids=["style", "life-of-a-change"])
+def test_files_that_pages_name_are_there(page: str) -> None:
+    assert [path for path in FILE.findall(page) if not in_house(path).is_file()] == []
+
+
+def test_the_life_of_a_change_shows_its_plan() -> None:
+    shop = {"hosts": {"one": fleets.ALL, "two": "dynos"}, "app": "shop"}
+    seen = fleets.fleet()
+    seen.apply(fleets.spec(**shop, scale={"web": 2}))
+    plan = seen.plan(fleets.spec(**shop, scale={"web": 3}))
+    whole = text.plan(plan.as_dict(), 0).splitlines()
+    (shown,) = (body for _, body in FENCE.findall(LIFE) if body.startswith("one\n"))
+    short = [line for line in whole if not re.search(r"[0-9a-f]{12}", line)]
+    assert shown.splitlines()[:-1] == short[:-1]
+    assert whole[-1].startswith(shown.splitlines()[-1].partition(" to delete")[0])
