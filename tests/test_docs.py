@@ -21,6 +21,7 @@ from jsonschema import Draft202012Validator
 from deployer.cli.app import app
 from deployer.cli.heroku import HERE
 from deployer.planning import planner
+from deployer.providers import PROVIDERS
 from deployer.source import data
 from deployer.spec.fleet import load_fleet
 from deployer.views import text
@@ -231,6 +232,12 @@ def test_the_life_of_a_change_names_what_is_there() -> None:
 @pytest.mark.parametrize("page", [STYLE, LIFE], ids=["style", "life-of-a-change"])
 def test_files_that_pages_name_are_there(page: str) -> None:
     assert [path for path in FILE.findall(page) if not in_house(path).is_file()] == []
+
+
+def test_the_providers_are_told_in_their_order() -> None:
+    page = (ROOT / "docs/architecture.md").read_text("utf-8")
+    (said,) = re.findall(r"^The providers, in order: (.*?)\.$", page, re.M | re.S)
+    assert re.findall(r"`(\w+)`", said) == [provider.name for provider in PROVIDERS]
 
 
 def test_the_life_of_a_change_shows_its_plan() -> None:

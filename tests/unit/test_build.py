@@ -13,7 +13,7 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -672,20 +672,29 @@ def test_what_was_altered_on_the_way_is_never_laid_out(
     assert left(fleet.there) == []
 
 
+def broken_once(
+    fleet: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]
+) -> list[int]:
+    """Where each answer begins of a server whose first breaks after 1 MB."""
+    starts: list[int] = []
+
+    def copy(source: Any, sink: Any, size: int) -> None:
+        starts.append(source.tell())
+        if len(starts) == 1:
+            sink.write(source.read(1 << 20))
+            meanwhile()
+            raise ConnectionResetError
+        shutil.copyfileobj(source, sink, size)
+
+    monkeypatch.setattr(fleet.share, "shutil", SimpleNamespace(copyfileobj=copy))
+    return starts
+
+
 @rooted
 def test_a_line_that_breaks_is_taken_up_where_it_broke(
     fleet: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    starts, copy = [], shutil.copyfileobj
-
-    def breaking(source: Any, sink: Any, size: int) -> None:
-        starts.append(source.tell())
-        if len(starts) == 1:
-            sink.write(source.read(1 << 20))
-            raise ConnectionResetError
-        copy(source, sink, size)
-
-    monkeypatch.setattr(fleet.share, "shutil", SimpleNamespace(copyfileobj=breaking))
+    starts = broken_once(fleet, monkeypatch, lambda: None)
     assert (fleet.get(SLUG) / ".slug.json").exists()
     assert starts == [0, 1 << 20]
 
@@ -694,17 +703,7 @@ def test_a_line_that_breaks_is_taken_up_where_it_broke(
 def test_a_server_that_packed_anew_is_asked_from_the_start(
     fleet: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    starts, copy = [], shutil.copyfileobj
-
-    def breaking(source: Any, sink: Any, size: int) -> None:
-        starts.append(source.tell())
-        if len(starts) == 1:
-            sink.write(source.read(1 << 20))
-            fleet.server.packs.clear()
-            raise ConnectionResetError
-        copy(source, sink, size)
-
-    monkeypatch.setattr(fleet.share, "shutil", SimpleNamespace(copyfileobj=breaking))
+    starts = broken_once(fleet, monkeypatch, lambda: fleet.server.packs.clear())
     assert (fleet.get(SLUG) / ".slug.json").exists()
     assert starts[-1] == 0
 
