@@ -67,15 +67,18 @@ def refuse_together(machines: Mapping[str, Machine]) -> None:
 
 def paths(machine: Machine) -> Iterator[str]:
     yield from (f"{p} is no whole path" for p in (*machine.files, *machine.folders) if not _is_whole(p))
-    for path in sorted((machine.folders | machine.parents()) & machine.files.keys()):
-        yield f"{path} is a file and a folder"
+    folders = {above for folder in {*map(_folder, machine.files)} for above in _and_above(folder)}
+    yield from (
+        f"{p} is a file and a folder" for p in sorted(folders | machine.folders) if p in machine.files
+    )
 
 
 def owners(machine: Machine) -> Iterator[str]:
-    for path, (_, mode, owner) in machine.files.items():
+    rights = {(mode, owner): path for path, (_, mode, owner) in machine.files.items()}
+    for (mode, owner), path in rights.items():
         if not 0 <= mode <= 0o7777:
             yield f"{path} has the mode {mode:o}"
-        if not _is_owner(owner):
+        if not re.fullmatch(r"[\w.-]+:[\w.-]+", owner):
             yield f"{path} belongs to {owner!r}, which is no user:group"
 
 
@@ -116,8 +119,9 @@ def packages(machine: Machine) -> Iterator[str]:
 
 def marks(machine: Machine) -> Iterator[str]:
     """They are written by the daemon that took something in, with what it took in."""
-    for path, (content, _, _) in machine.files.items():
-        if _is_mark(path) and (path, content) not in machine.noted:
+    for path in filter(_is_mark, machine.files):
+        content = machine.text(path)
+        if (path, content) not in machine.noted:
             yield f"{path} says {content[:16]!r}, which nothing that ran here has noted"
 
 
@@ -177,10 +181,8 @@ def network(machine: Machine) -> Iterator[str]:
 
 def guards(machine: Machine) -> Iterator[str]:
     """The program lies in the folder before it notes what it keeps."""
-    for path in machine.files:
-        folder, _, name = path.rpartition("/")
-        is_note = path.startswith(f"{GUARDS}/") and name in ("guard.json", "restored")
-        if is_note and f"{folder}/guard.py" not in machine.files:
+    for path in filter(_is_note_of_guard, machine.files):
+        if f"{_folder(path)}/guard.py" not in machine.files:
             yield f"{path} has no guard.py beside it, which alone writes it"
 
 
@@ -208,13 +210,24 @@ def _is_whole(path: str) -> bool:
 
 
 @cache
-def _is_owner(owner: str) -> bool:
-    return bool(re.fullmatch(r"[\w.-]+:[\w.-]+", owner))
+def _folder(path: str) -> str:
+    return posixpath.dirname(path)
+
+
+@cache
+def _and_above(folder: str) -> tuple[str, ...]:
+    names = folder.split("/")
+    return tuple("/".join(names[:n]) for n in range(2, len(names) + 1))
 
 
 @cache
 def _is_mark(path: str) -> bool:
     return bool(MARK.fullmatch(path))
+
+
+@cache
+def _is_note_of_guard(path: str) -> bool:
+    return path.startswith(f"{GUARDS}/") and path.endswith(("/guard.json", "/restored"))
 
 
 def _up(machine: Machine) -> Iterator[str]:

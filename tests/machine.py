@@ -151,11 +151,9 @@ class Machine:
         return self.units.get(f"deployer.dyno@{key}.service", Unit()).active == "active"
 
     def dynos(self) -> list[str]:
-        return [
-            path.split("/")[-2]
-            for path in sorted(self.files)
-            if re.fullmatch(f"{DYNOS}/[^/]+/dyno.json", path)
-        ]
+        """Of those that have a place, the keys."""
+        places = [path for path in self.files if path.startswith(DYNOS) and path.endswith("/dyno.json")]
+        return sorted(path.split("/")[-2] for path in places)
 
     def text(self, path: str) -> str:
         return self.files[path][0]
