@@ -59,7 +59,7 @@ def _commands() -> int:
 
     if len(sys.argv) == 1:
         sys.argv.append("--help")
-    status = app(standalone_mode=False)
+    status = app(standalone_mode=False, prog_name="deploy")
     return status if isinstance(status, int) else 0
 
 
