@@ -21,9 +21,12 @@ import practice
 import pytest
 import sharing
 from here import LAB, ROOT, at
+from watcher import Watcher, watching
 
 HELLO = ROOT / "examples" / "hello"
 CHAOS = Path(__file__).parent / "app_chaos"
+WEBS = 2
+"""Its web dynos, unless a test asks for more."""
 SEED = os.environ.setdefault("CHAOS_SEED", os.urandom(4).hex())
 """Of all that the campaign leaves to chance; workers have it from their parent."""
 SECRET = "zq7x-Ω-'quoted'-\"secret\"-7741"
@@ -160,6 +163,23 @@ def settled(shop: Shop) -> None:
     """Whatever the test before left undone is done first."""
     if shop.plan()["changes"]:
         shop.settle()
+
+
+@pytest.fixture
+def watcher(chaos: Shop) -> Iterator[Watcher]:
+    """Looks on at what holds at any time; finally no tool of a run lies about."""
+    import left
+
+    with watching("hello", floor=WEBS) as watcher:
+        yield watcher
+    assert left.tools() == {}
+
+
+@pytest.fixture(autouse=True)
+def watched(request: pytest.FixtureRequest) -> None:
+    """No test of the campaign is without the watcher."""
+    if "chaos" in request.fixturenames:
+        request.getfixturevalue("watcher")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import time
 
+import left
 import pytest
 from conftest import Shop
 from here import LAB, at, gateway
@@ -170,10 +171,5 @@ def test_a_full_disk_is_said_and_mended_later(shop: Shop) -> None:
 def test_destroy_leaves_nothing_of_the_app(shop: Shop) -> None:
     assert "cancelled" in shop.deploy("destroy", "--confirm", "other", code=1).stderr
     shop.deploy("destroy", "--confirm", "hello")
-    left = shop.ssh(
-        "box-1",
-        "ls -d /var/lib/deployer/apps/hello /var/lib/deployer/dynos/hello* /etc/nginx/conf.d/deployer.hello.conf 2>/dev/null || true",
-    )
-    assert left == ""
-    assert "deployer.hello" not in shop.ssh("box-1", "nft list tables")
+    assert left.of_an_app("hello") == {}
     shop.settle()

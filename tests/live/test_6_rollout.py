@@ -5,17 +5,16 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from campaign import LONG, Done, attach, edited, fleet_with, report, run, whole
+from campaign import LONG, Done, edited, fleet_with, report, run, whole
 from clients import traffic
 from conftest import Shop
 from here import HOSTS, at
 from load import steady
+from watcher import Watcher
 
 pytestmark = pytest.mark.live
 
@@ -105,34 +104,8 @@ def test_release_to_serving(chaos: Shop, words: tuple[str, ...]) -> None:
     report(f"a release {' '.join(words)}: {took}; {len(load.answers)} requests, 0 failed")
 
 
-UP = "systemctl list-units 'deployer.dyno@hello.web.*' --state=active --plain --no-legend | wc -l"
 ROOM, SMALL = "256MB", "512MB"
 """A dyno, and a host with room for two."""
-
-
-def up() -> int:
-    """Web dynos that are up on all hosts; one look takes far less time than a wave."""
-    return sum(int(attach(host, UP)) for host in HOSTS)
-
-
-@contextmanager
-def polled() -> Iterator[list[int]]:
-    """`up()` again and again while the block runs."""
-    found: list[int] = []
-    ended = threading.Event()
-
-    def poll() -> None:
-        while not ended.is_set():
-            found.append(up())
-            time.sleep(0.2)
-
-    thread = threading.Thread(target=poll)
-    thread.start()
-    try:
-        yield found
-    finally:
-        ended.set()
-        thread.join()
 
 
 @contextmanager
@@ -151,7 +124,7 @@ def narrow(shop: Shop, room: dict[str, str]) -> None:
     shop.edit("fleet.json", hosts={n: h | {"capacity": {"memory": room[n]}} for n, h in hosts.items()})
 
 
-def test_a_rollout_without_room_keeps_its_floor(chaos: Shop) -> None:
+def test_a_rollout_without_room_keeps_its_floor(chaos: Shop, watcher: Watcher) -> None:
     with four_small_dynos(chaos):
         narrow(chaos, dict.fromkeys(HOSTS, SMALL))
         whole(chaos)
@@ -159,15 +132,15 @@ def test_a_rollout_without_room_keeps_its_floor(chaos: Shop) -> None:
         capacity = chaos.plan()["capacity"]["web"]
         assert (capacity["before"], capacity["after"]) == (4, 4)
         assert 1 <= capacity["fewest"] <= 4
-        with steady() as load, polled() as seen:
+        watcher.floor.ask(capacity["fewest"])
+        with steady() as load:
             done = run(chaos, *APPLY)
         assert done.code == 0, f"{done.stdout[-2000:]}\n{done.stderr}"
         waves = len(done.stage("START"))
         assert waves >= 2, [e for e in done.events if e.kind == "stage"]
-        assert min(seen) >= capacity["fewest"], (capacity, seen)
         asked = f"{len(load.answers)} requests, 0 failed"
         report(
-            f"rollout without room: {waves} waves, promised at least {capacity['fewest']} of 4 up, seen {min(seen)}; {asked}"
+            f"rollout without room: {waves} waves, promised at least {capacity['fewest']} of 4 up, seen {watcher.floor.fewest}; {asked}"
         )
 
         full = {host: sum(d["host"] == host for d in chaos.ps()) for host in HOSTS}
