@@ -6,6 +6,7 @@ READY := $(VENV)/.ready
 LAB := .deployer/hello
 # Practice fleets of three hosts that the live tests are spread over: they wait more than they compute.
 FLEETS := 3
+CHAOS := .deployer/chaos.txt
 
 .PHONY: demo root test check live chaos bench lock clean
 demo:
@@ -27,8 +28,9 @@ live: $(READY)
 
 # The long form of the campaign, up to three hours; docs/reliability.md says what it tries.
 chaos: $(READY)
-	@mkdir -p .deployer
-	CHAOS=long CHAOS_REPORT=.deployer/chaos.txt $(BIN)/pytest $(wildcard tests/live/test_[6-9]_*.py) -m live -v
+	@mkdir -p .deployer && rm -f $(CHAOS)
+	CHAOS=long CHAOS_REPORT=$(CHAOS) $(BIN)/pytest $(wildcard tests/live/test_[6-9]_*.py) -m live -vv -n $(FLEETS) --dist worksteal
+	$(BIN)/python tests/live/tallies.py $(CHAOS)
 
 bench: $(READY)
 	@DEPLOY=$(BIN)/deploy PYTHON=$(BIN)/python sh benchmarks/run.sh

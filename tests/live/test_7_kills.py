@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import signal
@@ -15,6 +14,7 @@ from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 
+import left
 import pytest
 from campaign import LONG, Done, Seen, at, attach, chance, edited, kill, report, run, send, whole
 from conftest import CHAOS, Shop
@@ -23,43 +23,54 @@ from load import steady
 
 pytestmark = pytest.mark.live
 
-MINUTE = 60.0 * float(os.environ.get("CHAOS_SHARE") or 1)
-"""In seconds; a share of it for who has less time."""
+
+@dataclass(frozen=True)
+class Share:
+    """A part of a scenario's points, `n` of `of` from 0 on: together they have all of them."""
+
+    n: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.n + 1} of {self.of}"
+
+    def points(self, rng: random.Random, total: int, few: int) -> list[int]:
+        """Numbers from 1 to `total`, in any order. The short form tries a few of all."""
+        mine = range(1 + self.n, total + 1, self.of)
+        return rng.sample(mine, len(mine) if LONG else min(few, len(mine)))
+
+
+def dealt(shares: int) -> pytest.MarkDecorator:
+    """The long form has a test for each share, so that fleets take them as they are free."""
+    every = [Share(n, shares) for n in range(shares)] if LONG else [Share(0, 1)]
+    return pytest.mark.parametrize("share", every, ids=str)
 
 
 @dataclass
 class Tally:
-    """How many points of a scenario were tried, within its minutes, and what that took."""
+    """What became of the points of a share."""
 
     name: str
     total: int
-    minutes: float
     recoveries: list[float] = field(default_factory=list)
-    began: float = field(default_factory=time.monotonic)
+    over: int = 0
+    """Runs that had ended before they could be killed."""
 
-    def in_time(self, points: list[int]) -> Iterator[int]:
-        """The points, as long as there is time; at least one."""
-        for n, point in enumerate(points):
-            if n and time.monotonic() - self.began > self.minutes * MINUTE:
-                return
-            print(f"{self.name}: point {point} of {self.total}")
-            yield point
+    def kill(self, shop: Shop, k: int, *words: str) -> None:
+        """Kills a command at boundary `k`, and has a plain apply mend it."""
+        done = run(shop, *words, when=at(k), do=kill)
+        assert done.code in (-signal.SIGKILL, 0), f"{done.code}\n{done.stderr}"
+        self.over += done.code == 0
+        self.recoveries.append(whole(shop))
 
-    def sample(self) -> str:
-        return "" if LONG else f", a sample of about {self.total}"
-
-    def told(self, tried: int, requests: int) -> None:
-        slowest = max(self.recoveries)
+    def told(self, requests: int) -> None:
+        """Once the load has ended, so that none of its requests has failed."""
+        over = f" ({self.over} had ended before)" if self.over else ""
+        slowest = max(self.recoveries, default=0.0)
         report(
-            f"{self.name}: {len(self.recoveries)} of {tried} points{self.sample()}: all converged; "
+            f"{self.name}: {len(self.recoveries)} of {self.total} points{over}, all converged; "
             f"slowest apply afterwards {slowest:.1f} s; {requests} requests, 0 failed"
         )
-
-
-def points(rng: random.Random, total: int, few: int) -> list[int]:
-    """All of them in the long form, in an order that spreads those for which there is time."""
-    every = list(range(1, total + 1))
-    return rng.sample(every, total if LONG else min(few, total))
 
 
 @cache
@@ -72,23 +83,15 @@ def boundaries(shop_folder: Path) -> int:
     return len(done.boundaries)
 
 
-def killed(shop: Shop, k: int, *words: str) -> Done:
-    done = run(shop, *words, when=at(k), do=kill)
-    assert done.code in (-signal.SIGKILL, 0), f"{done.code}\n{done.stderr}"
-    return done
-
-
-def test_a_release_killed_at_a_boundary(chaos: Shop) -> None:
-    rng = chance("kill a release")
-    chosen = points(rng, boundaries(chaos.folder), 3)
-    tally = Tally("a release killed", boundaries(chaos.folder), 45 if LONG else 1)
+@dealt(12)
+def test_a_release_killed_at_a_boundary(chaos: Shop, share: Share) -> None:
+    tally = Tally("a release killed", boundaries(chaos.folder))
     with steady() as load:
-        for k in tally.in_time(chosen):
+        for k in share.points(chance(f"kill a release, {share}"), tally.total, 3):
             edited(chaos, f"killed-at-{k}")
-            killed(chaos, k, "apply", "--yes")
-            tally.recoveries.append(whole(chaos))
+            tally.kill(chaos, k, "apply", "--yes")
             assert chaos.get().split()[2] == f"killed-at-{k}"
-    tally.told(len(chosen), len(load.answers))
+    tally.told(len(load.answers))
 
 
 def counted(shop: Shop, formation: dict[str, dict[str, int]]) -> int:
@@ -97,80 +100,87 @@ def counted(shop: Shop, formation: dict[str, dict[str, int]]) -> int:
     return len(run(shop, "apply", "--yes").boundaries)
 
 
-def test_a_scale_change_killed_at_a_boundary(chaos: Shop) -> None:
-    rng = chance("kill a scaling")
+@dealt(4)
+def test_a_scale_change_killed_at_a_boundary(chaos: Shop, share: Share) -> None:
     sizes = [{"web": {"quantity": 3}}, {"web": {"quantity": 2}}]
-    total = max(counted(chaos, formation) for formation in sizes) if LONG else 12
-    chosen = points(rng, total, 1)
-    tally = Tally("a scale-up and a scale-down killed", total, 20 if LONG else 0.5)
+    longest = max(counted(chaos, formation) for formation in sizes) if LONG else 12
+    tally = Tally("a scale-up and a scale-down killed", 2 * longest)
     with steady() as load:
-        for k in tally.in_time(chosen):
+        for k in share.points(chance(f"kill a scaling, {share}"), longest, 1):
             for formation in sizes:
                 chaos.edit("fleet.json", formation=formation)
-                killed(chaos, k, "apply", "--yes")
-                tally.recoveries.append(whole(chaos))
+                tally.kill(chaos, k, "apply", "--yes")
                 webs = [d for d in chaos.ps() if d["dyno"].startswith("web.")]
                 assert len(webs) == formation["web"]["quantity"]
-    tally.told(2 * len(chosen), len(load.answers))
+    tally.told(len(load.answers))
 
 
-@pytest.fixture
-def second(chaos: Shop, tmp_path: Path) -> Iterator[Shop]:
-    """Another app on the same hosts, for what ends with an app that is not there."""
-    folder = tmp_path / "second"
+LEAVE = ("destroy", "--confirm", "second")
+
+
+def another(chaos: Shop, folder: Path) -> Shop:
+    """A second app for the same hosts."""
     shutil.copytree(CHAOS, folder)
     shutil.copy(chaos.folder / "fleet.json", folder)
     app = Shop(folder)
     formation = {"web": {"quantity": 2}, "worker": {"quantity": 0}}
     app.edit("fleet.json", app="second", domains=["second.test"], formation=formation)
+    return app
+
+
+@pytest.fixture
+def second(chaos: Shop, tmp_path: Path) -> Iterator[Shop]:
+    """For what ends with an app that is not there."""
+    app = another(chaos, tmp_path / "second")
     yield app
-    app.deploy("destroy", "--confirm", "second", "--lock-wait", "90s")
+    app.deploy(*LEAVE, "--lock-wait", "90s")
 
 
-LEFT = (
-    "ls -d /var/lib/deployer/apps/second /var/lib/deployer/dynos/second.* /etc/nginx/conf.d/deployer.second.conf"
-    " 2>/dev/null; nft list tables | grep -F deployer.second; true"
-)
+@pytest.fixture(scope="session")
+def lengths(chaos: Shop, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, int]:
+    """Boundaries of a first deploy and of a destroy that nobody disturbs; in the short form, about so many."""
+    if not LONG:
+        return 116, 44
+    app = another(chaos, tmp_path_factory.mktemp("lengths") / "second")
+    first, last = (run(app, *words) for words in (("apply", "--yes"), LEAVE))
+    assert (first.code, last.code) == (0, 0), f"{first.stderr}\n{last.stderr}"
+    return len(first.boundaries), len(last.boundaries)
 
 
 def gone(app: Shop) -> None:
-    app.deploy("destroy", "--confirm", "second")
-    assert {host: app.ssh(host, LEFT) for host in HOSTS} == dict.fromkeys(HOSTS, "")
+    app.deploy(*LEAVE)
+    assert left.of_an_app("second") == {}
 
 
-def test_a_first_deploy_and_a_destroy_killed_at_a_boundary(chaos: Shop, second: Shop) -> None:
+@dealt(16)
+def test_a_first_deploy_and_a_destroy_killed_at_a_boundary(
+    second: Shop, lengths: tuple[int, int], share: Share
+) -> None:
     """Beside them another app serves, which must notice nothing."""
-    rng = chance("kill a first deploy and a destroy")
-    leave = ("destroy", "--confirm", "second")
-    first, last = 30, 14  # about as many as there are
-    if LONG:
-        first, last = (len(run(second, *words).boundaries) for words in (("apply", "--yes"), leave))
-    chosen = points(rng, first, 1), points(rng, last, 1)
-    pairs = list(zip_longest(*chosen))
-    tally = Tally("a first deploy and a destroy killed", first + last, 35 if LONG else 0.5)
+    rng = chance(f"kill a first deploy and a destroy, {share}")
+    pairs = zip_longest(*(share.points(rng, length, 1) for length in lengths))
+    tally = Tally("a first deploy and a destroy killed", sum(lengths))
     with steady() as load:
-        for n in tally.in_time(list(range(len(pairs)))):
-            deploy_at, destroy_at = pairs[n]
-            killed(second, deploy_at or first, "apply", "--yes")
-            tally.recoveries.append(whole(second))
+        for deploy_at, destroy_at in pairs:
+            tally.kill(second, deploy_at, "apply", "--yes") if deploy_at else whole(second)
             assert second.get(host="second.test").split()[2] == "first"
-            killed(second, destroy_at or last, *leave)
-            tally.recoveries.append(whole(second))
+            if destroy_at:
+                tally.kill(second, destroy_at, *LEAVE)
             gone(second)
-    tally.told(2 * len(pairs), len(load.answers))
+    tally.told(len(load.answers))
 
 
 CUT = 'main=$(systemctl show --property=MainPID --value ssh) && pkill -KILL -P "$main" || true'
 """Ends every session of the host's sshd, and not sshd."""
 
 
-def test_a_connection_cut_at_a_boundary(chaos: Shop) -> None:
-    rng = chance("cut a connection")
-    chosen = points(rng, boundaries(chaos.folder), 1)
-    tally = Tally("a connection cut", boundaries(chaos.folder), 20 if LONG else 0.5)
+@dealt(12)
+def test_a_connection_cut_at_a_boundary(chaos: Shop, share: Share) -> None:
+    rng = chance(f"cut a connection, {share}")
+    tally = Tally("a connection cut", boundaries(chaos.folder))
     codes: Counter[int] = Counter()
     with steady() as load:
-        for k in tally.in_time(chosen):
+        for k in share.points(rng, tally.total, 1):
             host = rng.choice(HOSTS)
             edited(chaos, f"cut-at-{k}")
 
@@ -184,7 +194,7 @@ def test_a_connection_cut_at_a_boundary(chaos: Shop) -> None:
             codes[done.code] += 1
             tally.recoveries.append(whole(chaos))
     print(f"exit codes of the applies that were cut: {dict(codes)}")
-    tally.told(len(chosen), len(load.answers))
+    tally.told(len(load.answers))
 
 
 def unfinished(done: Done) -> Counter[tuple[str, str, str]]:
