@@ -15,9 +15,14 @@ SILENCE = 60.0
 """Seconds without a word after which a look at a host is given up."""
 BLOCK = 1 << 16
 
+MARK = b"--- deployer"
+"""The line after which a script speaks. What stands before it comes from the login's own files: bash reads
+`~/.bashrc` for a command over SSH, too."""
+
 _PYTHON = (
     "command -v python3 >/dev/null || exit 91; exec {as_root} python3 -c "
     "'import sys; n = int(sys.stdin.buffer.readline());"
+    ' print("\\n--- deployer", flush=True);'
     ' exec(compile(sys.stdin.buffer.read(n), "deployer", "exec"))\''
 )
 _AS_ROOT = "sudo -n true 2>/dev/null || exit 90; "
@@ -25,7 +30,10 @@ _AS_ROOT = "sudo -n true 2>/dev/null || exit 90; "
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended; `output` is empty where lines were handed on as they came."""
+    """How a command ended; `output` is empty where lines were handed on as they came.
+
+    Where a script was to speak and never did, it is what was said in its place.
+    """
 
     status: int
     output: bytes
@@ -70,7 +78,7 @@ def execute(
         channel = transport.open_session(timeout=20)
         channel.exec_command(line)
         Thread(target=_send, args=(channel, stdin), daemon=True).start()
-        output = _lines(channel, on_line, patience) if on_line else _all(channel.recv, patience)
+        output = _lines(channel, on_line, patience) if on_line else _spoken(_all(channel.recv, patience))
         errors = _all(channel.recv_stderr, patience)
         status = channel.recv_exit_status()
         channel.close()
@@ -141,11 +149,20 @@ def _all(receive: Callable[[int], bytes], patience: _Patience) -> bytes:
     return b"".join(blocks)
 
 
+def _spoken(output: bytes) -> bytes:
+    before, mark, after = output.partition(b"\n" + MARK + b"\n")
+    return after if mark else before
+
+
 def _lines(channel: Any, on_line: Callable[[str], None], patience: _Patience) -> bytes:
-    rest = b""  # at the end it is half a line, of a link that broke
+    """What stands before the mark, where that never comes; else all lines after it are handed on."""
+    rest, before, speaks = b"", [], False  # at the end the rest is half a line, of a link that broke
     while block := channel.recv(BLOCK):
         patience.heard()
         *lines, rest = (rest + block).split(b"\n")
         for line in lines:
-            on_line(line.decode("utf-8", "replace"))
-    return b""
+            if speaks:
+                on_line(line.decode("utf-8", "replace"))
+            elif not (speaks := line == MARK):
+                before.append(line)
+    return b"" if speaks else b"\n".join((*before, rest))

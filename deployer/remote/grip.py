@@ -11,7 +11,7 @@ from queue import Empty, Queue
 from threading import Thread
 from typing import Any
 
-from deployer.remote.channel import NO_PYTHON
+from deployer.remote.channel import MARK, NO_PYTHON
 
 RENEW = 15
 """Seconds; a lease of 60 s outlives three renewals that came to nothing."""
@@ -131,6 +131,9 @@ def _lines(channel: Any) -> Iterator[bytes]:
 
 
 def _hear(grip: Grip, line: bytes) -> None:
+    if line == MARK:
+        grip.said.clear()  # that was the login's shell
+        return
     if not line.startswith(b"{"):
         grip.said.append(line.decode("utf-8", "replace"))
         return

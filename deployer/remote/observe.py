@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from deployer.remote.connect import Links
 
 
+LONGEST = 2000
+"""Characters that are shown of what a host says in place of its facts."""
+
+
 @dataclass(frozen=True)
 class Look:
     """Facts by host, and the hosts that could not be looked at."""
@@ -46,12 +50,12 @@ def _read(links: Links, name: str, ended: channel.Ended) -> Facts | Problem:
     try:
         return read(name, json.loads(ended.output))
     except (ValueError, KeyError, DeployerError) as error:
-        said = ended.errors.decode("utf-8", "replace").strip() or str(error)
+        said = (ended.errors + ended.output).decode("utf-8", "replace").strip()[-LONGEST:]
+        user = links.hosts[name].user
+        hint = f"look at what the shell of {user} does there (~/.bashrc, the forced command of a key)"
+        status = f"exit status {ended.status}"
         return Problem(
-            f"{name} could not be looked at (exit status {ended.status})",
-            _where(links, name),
-            said,
-            "run the command again with --debug",
+            f"{name} could not be looked at ({status})", _where(links, name), said or str(error), hint
         )
 
 

@@ -93,8 +93,9 @@ def _with_nested(folder: Path, listed: Iterable[bytes]) -> Iterator[bytes]:
     """Git lists a submodule or a repository inside this one as one folder; tracked files may be deleted."""
     for path in listed:
         full = folder / os.fsdecode(path)
-        if full.is_dir() and not full.is_symlink():
-            yield from (os.path.join(path, inner) for inner in _paths(full))
+        if full.is_dir() and not full.is_symlink() and any(full.iterdir()):
+            inside = _paths(full) if (full / ".git").exists() else _walk(full)
+            yield from (os.path.join(path, inner) for inner in inside)
         elif os.path.lexists(full):
             yield path
 
@@ -140,8 +141,16 @@ def _entry(folder: Path, path: bytes) -> Entry:
         mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
         with open(full, "rb") as file:
             return Entry(path, mode, hashlib.file_digest(file, "sha256").hexdigest(), size=status.st_size)
+    if stat.S_ISDIR(status.st_mode):
+        raise InputError(_empty_submodule(full))
     hint = "Delete it, or name it in .slugignore."
     raise InputError(Problem("This is neither a file nor a link", Where(os.fsdecode(full)), hint=hint))
+
+
+def _empty_submodule(full: bytes) -> Problem:
+    """What a clone has without `--recurse-submodules`, as most pipelines make it."""
+    hint = "Run: git submodule update --init --recursive. Or name it in .slugignore."
+    return Problem("This submodule is not checked out", Where(os.fsdecode(full)), hint=hint)
 
 
 def _link(folder: Path, full: bytes) -> bytes:

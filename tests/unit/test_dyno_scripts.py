@@ -20,6 +20,7 @@ from typing import Any
 
 import jinja2
 import pytest
+import shipped
 from shipped import loaded
 
 PROVIDERS = Path(__file__).parents[2] / "deployer" / "providers"
@@ -242,6 +243,22 @@ def test_command_is_read_as_it_is(dyno: Dyno, command: str, end: str) -> None:
 
 def test_init_does_nothing_outside_a_dyno(dyno: Dyno) -> None:
     assert dyno.call("dyno-init").returncode == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a process tree of its own")
+def test_no_name_of_a_config_var_is_special(tmp_path: Path) -> None:
+    """Not those of the shells on the way, nor LXC's. What ends all processes ends those of a namespace here."""
+    names = ("profile", "container", "status", "stopping", "tenths", "command")
+    (tmp_path / "env").write_text("".join(f"export {name}='of {name}'\n" for name in names))
+    init = tmp_path / "dyno-init"
+    init.write_text(shipped.script("dyno-init.sh").read_text().replace("[ -e /.dyno-init ] || exit 2\n", ""))
+    alone = ("unshare", "--pid", "--fork", "--kill-child")
+    argv = (*alone, "sh", "-c", 'exec sh "$0" env yes 3<"$1"', init, tmp_path / "env")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "container": "lxc"}
+    done = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False, timeout=60)
+    found = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {name: found.get(name) for name in names} == {name: f"of {name}" for name in names}
 
 
 def render(**changes: object) -> str:

@@ -234,7 +234,7 @@ class Line:
 
 
 def test_a_silent_host_is_given_up_even_while_it_takes_nothing() -> None:
-    line, heard = Line(b"on", b"e\ntwo\nhal"), []
+    line, heard = Line(channel.MARK, b"\non", b"e\ntwo\nhal"), []
     began = time.monotonic()
     with pytest.raises(TimeoutError, match=r"nothing was heard of it for 0\.4 s"):
         channel.execute(line, "line", (b"much",), heard.append, silence=0.4)

@@ -80,6 +80,34 @@ def test_a_repository_inside_the_repository(checkout: Path) -> None:
     assert names(checkout) == ["a", "vendor/lib/b"]
 
 
+def submodule(checkout: Path, name: str) -> None:
+    """As a clone without `--recurse-submodules` has it."""
+    git(checkout, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},{name}")
+    (checkout / name).mkdir(parents=True)
+
+
+def test_submodules_that_are_not_checked_out_are_all_named(checkout: Path) -> None:
+    write(checkout, "a")
+    for name in ("vendor/lib", "vendor/more"):
+        submodule(checkout, name)
+    with pytest.raises(InputError) as error:
+        tree(checkout)
+    assert [problem.where.file for problem in error.value.problems if problem.where] == [
+        f"{checkout}/vendor/lib",
+        f"{checkout}/vendor/more",
+    ]
+    assert "git submodule update --init" in error.value.problems[0].hint
+    write(checkout, ".slugignore")
+    (checkout / ".slugignore").write_text("vendor\n")
+    assert names(checkout) == [".slugignore", "a"]
+
+
+def test_files_in_place_of_a_submodule_are_taken(checkout: Path) -> None:
+    submodule(checkout, "vendor/lib")
+    write(checkout, "a", "vendor/lib/b/c")
+    assert names(checkout) == ["a", "vendor/lib/b/c"]
+
+
 def test_git_that_fails_is_a_problem(tmp_path: Path) -> None:
     write(tmp_path, "a", ".git/HEAD")
     with pytest.raises(InputError, match="git cannot list"):

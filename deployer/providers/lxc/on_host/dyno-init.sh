@@ -5,20 +5,23 @@
 
 # The last lines below would end every process of a host.
 [ -e /.dyno-init ] || exit 2
-eval "$(cat <&3)"
-exec 3<&-
-unset container
 # The app gets every signal itself; this shell stays to the end, to report its status.
 trap : HUP INT QUIT USR1 USR2
 trap stopping=yes TERM
 # what this shell would say of a signal is not the app's output
 exec 4>&2 2>/dev/null
-/bin/bash -c '
-[ "$2" = no ] || for profile in /etc/profile.d/*.sh "$HOME"/.profile.d/*.sh "$HOME/.profile"; do
-    if [ -r "$profile" ]; then . "$profile"; fi
-done
-unset profile
-exec /bin/bash -c "$1"' dyno "$1" "$2" 2>&4 4>&-
+# In a shell of their own config vars may have any name: none is one of this shell's variables, or of LXC's, or of the loop's.
+(
+	exec 2>&4 4>&-
+	unset container
+	eval "$(cat <&3)"
+	exec 3<&-
+	exec /bin/bash -c '
+[ "$2" = no ] || eval "$(for profile in /etc/profile.d/*.sh "$HOME"/.profile.d/*.sh "$HOME/.profile"; do
+    printf "if [ -r %q ]; then . %q; fi\n" "$profile" "$profile"
+done)"
+exec /bin/bash -c "$1"' dyno "$1" "$2"
+)
 status=$?
 
 # On a stop every process has its grace, also after the first has ended; dyno-run ends it after 30 s.
