@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from deployer.world.world import World
 
 ALL = "router dynos logplex build"
 WEB = {"web": "gunicorn app:hello"}
+FIRST_ADDRESS = IPv4Address("192.0.2.0")
 
 
 def spec(
@@ -43,13 +45,14 @@ def spec(
     certificates: Mapping[str, int] | None = None,
     **fleet: Any,
 ) -> Spec:
-    """What files of these words would ask for. `hosts` maps names to roles; host n has the address 192.0.2.n.
+    """What files of these words would ask for. `hosts` maps names to roles; host n has the nth address from
+    192.0.2.0 on.
 
     `certificates` are of one's own: what each covers, with blanks between, and for how many days.
     """
     roles = hosts or {"one": ALL}
     rows = {
-        name: {"address": f"192.0.2.{n}", "roles": words.split()}
+        name: {"address": str(FIRST_ADDRESS + n), "roles": words.split()}
         for n, (name, words) in enumerate(roles.items(), 1)
     }
     formation = {kind: {"quantity": quantity} for kind, quantity in (scale or {}).items()}
