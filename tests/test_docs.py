@@ -20,6 +20,7 @@ from jsonschema import Draft202012Validator
 
 from deployer.cli.app import app
 from deployer.cli.heroku import HERE
+from deployer.model.steps import Text
 from deployer.planning import planner
 from deployer.providers import PROVIDERS
 from deployer.source import data
@@ -139,9 +140,9 @@ def worked_example() -> Any:
     return room["LogrotateProvider"]()
 
 
-def from_page(template: str) -> Callable[..., str]:
+def from_page(template: str) -> Callable[..., Text]:
     made = jinja2.Template(template, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
-    return lambda name, **values: made.render(**values)
+    return lambda name, **values: Text(made.render(**values))
 
 
 def test_the_worked_example_works(worked_example: Any) -> None:

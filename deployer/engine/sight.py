@@ -81,7 +81,8 @@ def departing(spec: Spec, facts: Mapping[str, Facts], without: tuple[str, ...]) 
     """Hosts that the app's record on the others names and fleet.json no longer does."""
     known = {h.name for h in spec.fleet.hosts} | set(without)
     path = f"{releases.APPS}/{spec.fleet.app}/app.json"
-    records = [facts[name].document(path).get("hosts", {}) for name in sorted(facts)]
+    bearers = {facts[name].texts.get(path): name for name in sorted(facts)}  # one for each different record
+    records = [facts[name].document(path).get("hosts", {}) for name in sorted(bearers.values())]
     found = {name: row for record in records for name, row in record.items() if name not in known}
     ways = ((h.key, h.jump) for h in spec.fleet.hosts if h.key or h.jump)
     key, jump = next(ways, (None, None))

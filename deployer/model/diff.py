@@ -7,11 +7,14 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
+from math import inf
 from typing import Any
 
 from deployer.model.plan import Field, Shown
 
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
+_NOTHING: frozenset[str] = frozenset()
 
 
 class Sealed(str):
@@ -40,24 +43,36 @@ KEPT = Kept()
 
 def differs(expected: Any, seen: Any) -> frozenset[str]:
     """Names of the fields of two seen-states that are not equal; all of them where one is None."""
+    if expected is not None and expected == seen:
+        return _NOTHING
     either = expected if expected is not None else seen
-    names = [f.name for f in fields(either) if f.name != "key"] if is_dataclass(either) else []
+    names = _names(type(either))  # type: ignore[arg-type]  # mypy takes a class for unhashable
     if expected is None or seen is None:
-        return frozenset(names)
+        return names
     return frozenset(n for n in names if getattr(expected, n) != getattr(seen, n))
 
 
-def shown(expected: Any, seen: Any) -> tuple[Field, ...]:
-    """The differing fields as a person may see them: mappings entry by entry, digests short."""
+@cache
+def _names(kind: type) -> frozenset[str]:
+    return frozenset(f.name for f in fields(kind) if f.name != "key") if is_dataclass(kind) else _NOTHING
+
+
+def shown(expected: Any, seen: Any, most: float = inf) -> tuple[Field, ...]:
+    """The differing fields as a person may see them: mappings entry by entry, digests short.
+
+    A mapping that comes or goes as a whole is told by its size if it has more than `most` entries.
+    """
     return tuple(
         line
         for name in sorted(differs(expected, seen))
-        for line in _lines(name, getattr(seen, name, None), getattr(expected, name, None))
+        for line in _lines(name, getattr(seen, name, None), getattr(expected, name, None), most)
     )
 
 
-def _lines(name: str, before: Any, after: Any) -> list[Field]:
+def _lines(name: str, before: Any, after: Any, most: float = inf) -> list[Field]:
     if isinstance(before, Mapping) or isinstance(after, Mapping):
+        if not (before and after) and len(before or after or ()) > most:
+            return [Field(name, _size(before), _size(after))]
         return _entries(name, before or {}, after or {})
     if before == after:
         return []
@@ -68,6 +83,10 @@ def _lines(name: str, before: Any, after: Any) -> list[Field]:
 
 def _is_digest(value: Any) -> bool:
     return isinstance(value, str) and not isinstance(value, Sealed) and bool(_HEX.match(value))
+
+
+def _size(entries: Mapping[Any, Any] | None) -> str | None:
+    return f"{len(entries)} entries" if entries else None
 
 
 def _entries(name: str, before: Mapping[Any, Any], after: Mapping[Any, Any]) -> list[Field]:

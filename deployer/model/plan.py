@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
-from deployer.model.steps import Barrier, Stage, Step, sha, turn
+from deployer.model.steps import Barrier, Stage, Step, turn
 
+_SORTED = json.JSONEncoder(sort_keys=True)
 Action = Literal["create", "update", "delete"]
 NEW = "not there yet"
 """The cause of what is created for no other reason."""
@@ -25,7 +28,7 @@ class Capacity:
     after: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Field:
     """One difference inside a change, ready to be shown."""
 
@@ -39,7 +42,7 @@ class Field:
         return {"name": self.name, "before": self.before, "after": self.after, "digest": self.digest}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Change:
     """What will happen to one resource: `address` is `provider/host/key`."""
 
@@ -68,9 +71,13 @@ class Change:
         }
 
 
-def digest(changes: list[dict[str, Any]]) -> str:
-    """What tells two plans apart: the digest of their changes as documents."""
-    return sha(json.dumps(changes, sort_keys=True))
+def digest(changes: Iterable[Mapping[str, Any]]) -> str:
+    """What tells two plans apart: the digest of their changes as documents, as one JSON list."""
+    found = hashlib.sha256(b"[")
+    for i, change in enumerate(changes):
+        found.update((", " * bool(i) + _SORTED.encode(change)).encode())
+    found.update(b"]")
+    return found.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,7 @@ class Plan:
     @property
     def digest(self) -> str:
         """Equal for equal changes, whoever plans and whenever; secrets are not in it."""
-        return digest([c.as_dict() for c in self.changes])
+        return digest(c.as_dict() for c in self.changes)
 
     def barriers(self) -> tuple[Barrier, ...]:
         """All that the plan has steps at, in their order."""
@@ -104,15 +111,22 @@ class Plan:
 
         RETIRE runs backwards: dynos stop before what they stand on goes, and records come last.
         """
-        changes = self.changes[::-1] if stage == Stage.RETIRE else self.changes
-        mine = (c for c in changes if c.host == host)
+        changes = self._by_host.get(host, ())
+        mine = changes[::-1] if stage == Stage.RETIRE else changes
         steps = [(c.address, s) for c in mine for s in c.steps if (s.stage, s.wave) == (stage, wave)]
         shared = [s for _, s in steps]
         return tuple(pair for i, pair in enumerate(steps) if not (pair[1].once and pair[1] in shared[:i]))
 
     def on(self, host: str) -> Plan:
         """One host's part."""
-        return replace(self, changes=tuple(c for c in self.changes if c.host == host), hosts=(host,))
+        return replace(self, changes=self._by_host.get(host, ()), hosts=(host,))
+
+    @cached_property
+    def _by_host(self) -> Mapping[str, tuple[Change, ...]]:
+        found: dict[str, list[Change]] = {}
+        for change in self.changes:
+            found.setdefault(change.host, []).append(change)
+        return {host: tuple(changes) for host, changes in found.items()}
 
     def until(self, last: Stage) -> Plan:
         """What of the plan is done up to a stage, and nothing of what comes after."""
@@ -136,16 +150,17 @@ class Plan:
 
     def as_dict(self) -> dict[str, Any]:
         """The public shape, `schemas/plan.schema.json`."""
+        changes = [c.as_dict() for c in self.changes]
         return {
             "version": 1,
             "app": self.app,
             "release": self.release,
-            "digest": self.digest,
+            "digest": digest(changes),
             "summary": self.summary(),
             "hosts": list(self.hosts),
             "notes": list(self.notes),
             "capacity": {kind: asdict(self.capacity[kind]) for kind in sorted(self.capacity)},
-            "changes": [c.as_dict() for c in self.changes],
+            "changes": changes,
         }
 
     def summary(self) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 from pathlib import Path
 
 
@@ -50,7 +51,7 @@ class Text:
     content: str = field(repr=False)
     secret: bool = False
 
-    @property
+    @cached_property
     def sha(self) -> str:
         return sha(self.content)
 
@@ -64,7 +65,7 @@ class Text:
         return f"Text({'secret' if self.secret else self.sha[:12]})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One file of a tree: `path` is relative, `link` a symbolic link's target, `sha` of a file's bytes."""
 
@@ -92,7 +93,7 @@ class Tree:
         return sum(e.size for e in self.entries)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Put:
     """Make the file at `path` hold `content`, atomically, with this mode and owner."""
 
@@ -102,7 +103,7 @@ class Put:
     owner: str = "root:root"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sh:
     """Run `argv` as root; exit 0 is success. `stdin` is the only way for a secret to get in."""
 
@@ -114,7 +115,7 @@ class Sh:
     """The one that holds `stdin` afterwards, or is gone where there is none: for the reader of a plan."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Send:
     """Stream a tar of `trees` (each under its name) and `texts` to the standard input of `argv`."""
 
@@ -124,7 +125,7 @@ class Send:
     timeout: int = 900
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Fetch:
     """Pull `item` (below /var/lib/deployer) from the host `source`, over the fleet's own network."""
 
@@ -141,7 +142,7 @@ class Fetch:
 Act = Put | Sh | Send | Fetch
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Guard:
     """How a host puts itself back if nobody can reach it after a step: its files, and then `again`."""
 
@@ -149,7 +150,7 @@ class Guard:
     again: tuple[tuple[str, ...], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Step:
     """One act at one stage, with the words a person reads while it runs."""
 

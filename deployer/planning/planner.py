@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import reduce
@@ -14,6 +13,9 @@ from deployer.providers.base import Provider
 from deployer.spec.fleet import Host
 from deployer.world.facts import Facts, Probe
 from deployer.world.world import World
+
+MANY = 100
+"""Entries past which a field that comes or goes is told by its size: an app names all its hosts on each."""
 
 
 def probe(providers: Iterable[Provider], app: str) -> Probe:
@@ -67,16 +69,11 @@ def _change(
         action=_action(expected, have),
         host=host.name,
         cause=provider.cause(world, want, have, differing),
-        fields=diff.shown(expected, have),
+        fields=diff.shown(expected, have, MANY),
         steps=steps,
-        relies=diff.relied(have, _seal(world)),
+        relies=diff.relied(have, world.seal),
         base=any(fnmatchcase(key, pattern) for pattern in provider.base),
     )
-
-
-def _seal(world: World) -> str:
-    """The app's, where the hosts hold it: one that is yet to be written differs from plan to plan."""
-    return str(json.loads(world.keys.reveal())["seal"]) if world.keys and world.sealed else ""
 
 
 def _action(expected: Any, have: Any) -> Action:

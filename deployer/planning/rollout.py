@@ -36,6 +36,14 @@ class Place:
         """Who takes its place is of the same type and number."""
         return (self.type, self.n)
 
+    @property
+    def kind(self) -> Kind:
+        return (self.type, self.up)
+
+
+Kind = tuple[str, bool]
+"""A type of dynos, and whether they are up."""
+
 
 def schedule(
     limits: Limits,
@@ -54,10 +62,10 @@ def schedule(
 
 def rolled(world: World, limits: Limits) -> World:
     """The world with the waves that lead there from what its facts show. Raises InputError as `schedule`."""
-    again = restarting(world)
     there = {place.seat: place for host in world.hosts for place in _there(world, host)}
     wanted = [_place(world, seat) for seat in world.seats]
-    places = [replace(place, up=place.seat in there.keys() - again) for place in wanted]
+    stay = there.keys() - restarting(world)
+    places = [replace(place, up=place.seat in stay) for place in wanted]
     free = {host.name: placement.free(host, world.facts[host.name]) for host in world.hosts}
     return replace(world, rollout=schedule(limits, free, there.values(), places, world.lost))
 
@@ -87,7 +95,8 @@ class _Course:
         self.limits, self.free = limits, free
         self.there = {place.seat: place for place in there}
         asked = [place for place in wanted if place.up or place.host not in lost]
-        self.coming = sorted((p for p in asked if not p.up), key=lambda p: (p.n, p.type))
+        coming = sorted((p for p in asked if not p.up), key=lambda p: (p.n, p.type))
+        self.coming = {place.seat: place for place in coming}
         seats = {place.seat for place in asked}
         old = [place for place in there if place.seat not in seats]
         self.leaving = {place.seat: place for place in old if place.host not in lost}
@@ -95,9 +104,9 @@ class _Course:
         self.serving = {place.route: place.key for place in there if place.route and place.up}
         self.out: set[str] = set()
         self.total = Counter(place.type for place in asked)
-        self.before = Counter(place.type for place in there if place.up)
+        self.healthy = self.before = Counter(place.type for place in there if place.up)
         self.fewest = dict(self.before)
-        self.types = sorted({p.type for p in (*self.coming, *old)})
+        self.types = sorted({p.type for p in (*coming, *old)})
         self.waves: list[Wave] = []
 
     def run(self) -> Rollout:
@@ -140,23 +149,26 @@ class _Course:
         for place in stop:
             del self.leaving[place.seat], self.there[place.seat]
             self.free[place.host] += place.memory
-        for kind in self.fewest:
-            self.fewest[kind] = min(self.fewest[kind], self._healthy(kind))
+        there = (place for place in self.there.values() if place.seat not in self.out)
+        self.healthy = Counter(place.type for place in there if place.up)
+        self.fewest = {kind: min(most, self.healthy[kind]) for kind, most in self.fewest.items()}
 
     def _batch(self) -> list[Place]:
         """Those whose turn it is and for which there is room; who is up is taken out first."""
         batch: list[Place] = []
-        for place in self.coming:
+        turns = Counter[Kind]()
+        for place in self.coming.values():
             has_room = self._needs(place) <= self.free[place.host]
-            if has_room and not self._is_up(place) and self._has_turn(place, batch):
+            if has_room and not self._is_up(place) and self._has_turn(place, turns):
                 self.free[place.host] -= self._needs(place)
                 batch.append(place)
+                turns[place.kind] += 1
         return batch
 
-    def _has_turn(self, place: Place, batch: list[Place]) -> bool:
+    def _has_turn(self, place: Place, turns: Counter[Kind]) -> bool:
         if self.limits.batch is None:
             return True
-        return sum(p.type == place.type for p in batch) < share(self.limits.batch, self.total[place.type])
+        return turns[place.kind] < share(self.limits.batch, self.total[place.type])
 
     def _needs(self, place: Place) -> int:
         before = self.there.get(place.seat)
@@ -167,48 +179,49 @@ class _Course:
         return before is not None and before.up and place.seat not in self.out
 
     def _start(self, place: Place) -> None:
-        self.coming.remove(place)
+        del self.coming[place.seat]
         self.out.discard(place.seat)
         self.there[place.seat] = replace(place, up=True)
         if place.route:
             self.serving[place.route] = place.key
 
-    def _healthy(self, kind: str) -> int:
-        return sum(p.up and p.type == kind and p.seat not in self.out for p in self.there.values())
-
     def _taken_out(self) -> list[Place]:
         """Dynos that must start again, as many as may be missed at once."""
-        up = [self.there[place.seat] for place in self.coming if self._is_up(place)]
+        up = [self.there[place.seat] for place in self.coming.values() if self._is_up(place)]
         out: list[Place] = []
+        gone = Counter[Kind]()
         for place in up:
-            if self._has_turn(place, out) and self._can_miss(place, out):
+            if self._has_turn(place, gone) and self._can_miss(place, gone):
                 out.append(place)
+                gone[place.kind] += 1
         if up and not out:
             raise InputError(self._too_few(up[0]))
         return out
 
     def _victims(self) -> list[Place]:
         """Old dynos that must stop before new ones have room: for one of those on each host."""
-        first = {place.host: place for place in reversed(self.coming)}
+        first = {place.host: place for place in reversed(self.coming.values())}
         lack = {host: self._needs(place) - self.free[host] for host, place in first.items()}
-        old = sorted((p for p in self.leaving.values() if p.host in first), key=self._cost)
+        old = self._cheapest(place for place in self.leaving.values() if place.host in first)
         chosen: list[Place] = []
+        gone = Counter[Kind]()
         for place in old:
-            if lack[place.host] > 0 and self._can_miss(place, chosen):
+            if lack[place.host] > 0 and self._can_miss(place, gone):
                 chosen.append(place)
+                gone[place.kind] += 1
                 lack[place.host] -= place.memory
         if not chosen:
             raise InputError(self._too_few(old[0]) if old else self._stuck())
         return chosen
 
-    def _cost(self, place: Place) -> tuple[bool, bool, int, str]:
+    def _cheapest(self, places: Iterable[Place]) -> list[Place]:
         """Who is down goes first, then who has no successor, then of the type that has most to spare."""
-        has_successor = any(p.successor == place.successor for p in self.coming)
-        return (place.up, has_successor, -self._healthy(place.type), place.key)
+        successors = {place.successor for place in self.coming.values()}
+        return sorted(places, key=lambda p: (p.up, p.successor in successors, -self.healthy[p.type], p.key))
 
-    def _can_miss(self, place: Place, gone: list[Place]) -> bool:
+    def _can_miss(self, place: Place, gone: Counter[Kind]) -> bool:
         """Without a floor half of a type may be missed, or one if nothing else helps."""
-        left = self._healthy(place.type) - sum(p.up and p.type == place.type for p in gone) - 1
+        left = self.healthy[place.type] - gone[place.type, True] - 1
         if not place.up:
             return True
         if self.limits.floor is None:
@@ -219,13 +232,13 @@ class _Course:
         return min(share(self.limits.floor or 0, self.total[kind]), self.before[kind])
 
     def _stuck(self) -> Problem:
-        names = ", ".join(f"{place.type}.{place.n} on {place.host}" for place in self.coming)
+        names = ", ".join(f"{place.type}.{place.n} on {place.host}" for place in self.coming.values())
         hint = "give the host more memory in `capacity`, or choose a smaller size in `formation`"
         return Problem(f"there is no order in which {names} would have room", hint=hint)
 
     def _too_few(self, place: Place) -> Problem:
         room = ", ".join(f"{host} has {max(mb, 0)} MB left" for host, mb in sorted(self.free.items()))
-        left = self._healthy(place.type) - 1
+        left = self.healthy[place.type] - 1
         what = f"{place.type}.{place.n} must stop on {place.host} before another can start"
         return Problem(
             f"{place.type} cannot keep {self._floor(place.type)} healthy dynos: {what}, which leaves {left}",

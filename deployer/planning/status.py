@@ -86,7 +86,7 @@ def releases(app: str, facts: Mapping[str, Facts]) -> list[dict[str, Any]]:
     ]
 
 
-def _proof(app: str, facts: Mapping[str, Facts], release: str) -> dict[str, Any] | None:
+def _proof(app: str, facts: Mapping[str, Facts], release: str) -> Mapping[str, Any] | None:
     """The latest proof of a release (`verdict.Proof.as_dict`): a host that was away keeps an older one."""
     path = f"{kept.APPS}/{app}/releases/{release}/proof.json"
     found = (facts[host].document(path) for host in sorted(facts))

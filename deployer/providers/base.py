@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Protocol
 
 from deployer.model.plan import NEW
-from deployer.model.steps import Step
+from deployer.model.steps import Step, Text
 from deployer.world.facts import Facts, Probe
 
 if TYPE_CHECKING:
@@ -93,15 +93,19 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def render(template: str, **values: Any) -> str:
-    """The text of a file on a host, from the template beside its provider."""
-    return _environment().get_template(template).render(**values)
+@lru_cache(1 << 15)
+def render(template: str, **values: Hashable) -> Text:
+    """The text of a file on a host, from the template beside its provider.
+
+    Most files are the same on all hosts: for equal values it is one text, which is rendered and hashed once.
+    """
+    return Text(_environment().get_template(template).render(**values))
 
 
 @cache
-def packaged(name: str) -> str:
+def packaged(name: str) -> Text:
     """A script that is shipped as it lies beside its provider."""
-    return (files("deployer") / "providers" / name).read_text(encoding="utf-8")
+    return Text((files("deployer") / "providers" / name).read_text(encoding="utf-8"))
 
 
 def plain_cause(want: Any, have: Any, differs: frozenset[str]) -> str:

@@ -89,9 +89,9 @@ PartSeen = PackageSeen | FileSeen | UnitSeen
 REREAD = Sh(("systemctl", "daemon-reload"))
 
 
-def unit_file(path: str, text: str, stage: Stage = Stage.PREPARE) -> File:
+def unit_file(path: str, content: Text, stage: Stage = Stage.PREPARE) -> File:
     """A unit of systemd's, or a part of one, for which it must read its units again."""
-    return File(path, Text(text), stage=stage, after=(REREAD,), say_after="let systemd read its units again")
+    return File(path, content, stage=stage, after=(REREAD,), say_after="let systemd read its units again")
 
 
 def loaded(facts: Facts, path: str) -> str | None:
@@ -109,9 +109,9 @@ def see_packages(facts: Facts, names: Iterable[str]) -> Iterator[PackageSeen]:
 
 def see_files(facts: Facts, prefixes: tuple[str, ...]) -> Iterator[FileSeen]:
     """Every file of facts under `prefixes`, which must be ours."""
-    for path, seen in sorted(facts.files.items()):
-        if path.startswith(prefixes):
-            yield FileSeen(f"file:{path}", seen.sha, f"{seen.mode:04o}", seen.owner)
+    for path in sorted(path for path in facts.files if path.startswith(prefixes)):
+        seen = facts.files[path]
+        yield FileSeen(f"file:{path}", seen.sha, f"{seen.mode:04o}", seen.owner)
 
 
 def see_units(facts: Facts, names: Iterable[str]) -> Iterator[UnitSeen]:

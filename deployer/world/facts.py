@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property, lru_cache
 from typing import Any
 
 from deployer.problems import DeployerError, Problem
@@ -99,20 +100,30 @@ class Facts:
         seen = self.units.get(unit)
         return seen is not None and seen.enabled == "enabled"
 
-    def document(self, path: str) -> dict[str, Any]:
+    def document(self, path: str) -> Mapping[str, Any]:
         """The JSON object in a text that was read; empty where the file is absent or damaged."""
         return _object(self.texts.get(path, ""))
 
-    def documents(self, prefix: str, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    def documents(self, prefix: str, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """`(folder, object)` of each `prefix/<folder>/name`, by folder."""
-        for path in sorted(self.texts):
-            folder, slash, last = path.removeprefix(f"{prefix}/").rpartition("/")
-            fits = path.startswith(f"{prefix}/") and slash and last == name and "/" not in folder
-            if fits and (found := _object(self.texts[path])):
+        for folder in self._holding.get((prefix, name), ()):
+            if found := _object(self.texts[f"{prefix}/{folder}/{name}"]):
                 yield folder, found
 
+    @cached_property
+    def _holding(self) -> Mapping[tuple[str, str], list[str]]:
+        """By prefix and name, the folders of `documents`."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for path in sorted(self.texts):
+            way, _, name = path.rpartition("/")
+            prefix, _, folder = way.rpartition("/")
+            found.setdefault((prefix, name), []).append(folder)
+        return found
 
-def _object(text: str) -> dict[str, Any]:
+
+@lru_cache(1 << 16)
+def _object(text: str) -> Mapping[str, Any]:
+    """Most documents are the same on all hosts: an app's record names every one of them."""
     try:
         found = json.loads(text)
     except ValueError:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
+import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Network
 from typing import Any
 
 from deployer.problems import InputError, Problem, Where
@@ -31,6 +32,8 @@ class Wanted:
     type: str
     n: int
     size: Size
+    cause: str
+    """Why, where there was none of this number before."""
 
 
 @dataclass
@@ -39,12 +42,49 @@ class Room:
 
     host: Host
     memory: int
-    addresses: set[str]
-    ports: set[int]
+    addresses: Iterator[str]
+    """Those that are free, in order; so are the ports."""
+    ports: Iterator[int]
     types: Counter[str] = field(default_factory=Counter)
 
-    def rank(self, kind: str) -> tuple[int, int, str]:
+    def rank(self, kind: str) -> Rank:
         return (self.types[kind], -self.memory, self.host.name)
+
+
+Rank = tuple[int, int, str]
+"""Sorts hosts by how willingly they take one more of a type. Each seat that is handed out makes one worse."""
+
+
+class Rooms:
+    """The hosts that take dynos. A rank may be one of before: it is put right when it comes to the front."""
+
+    def __init__(self, rooms: Mapping[str, Room]) -> None:
+        self.by_name = rooms
+        self.ranks: dict[str, list[Rank]] = {}
+
+    def choose(self, want: Wanted, homes: Iterable[str]) -> Room | None:
+        """Where it sat before, else the host with the fewest of its type; None where it fits nowhere."""
+        rooms = (self.by_name[home] for home in homes)
+        at_home = (room for room in rooms if room.memory >= want.size.memory)
+        return next(at_home, None) or self._emptiest(want)
+
+    def _emptiest(self, want: Wanted) -> Room | None:
+        ranks = self._ranks(want.type)
+        while ranks:
+            room = self.by_name[ranks[0][2]]
+            rank = room.rank(want.type)
+            if room.memory < want.size.memory:
+                heapq.heappop(ranks)  # no host gets memory back
+            elif rank != ranks[0]:
+                heapq.heapreplace(ranks, rank)
+            else:
+                return room
+        return None
+
+    def _ranks(self, kind: str) -> list[Rank]:
+        if kind not in self.ranks:
+            self.ranks[kind] = sorted(room.rank(kind) for room in self.by_name.values())
+        return self.ranks[kind]
 
 
 def formation(app: App, fleet: Fleet) -> dict[str, tuple[int, Size]]:
@@ -73,16 +113,16 @@ def seats(
     app: App, fleet: Fleet, hosts: Iterable[Host], facts: Mapping[str, Facts], release: Release
 ) -> tuple[Seat, ...]:
     """A seat for each dyno. Who runs well stays. Raises InputError for all that find no room."""
-    rooms = {h.name: _room(h, facts[h.name], fleet) for h in hosts if "dynos" in h.roles}
+    rooms = Rooms({h.name: _room(h, facts[h.name], fleet) for h in hosts if "dynos" in h.roles})
     before = _seated(fleet.app, facts)
     taken = []
     homeless = []
-    scales = formation(app, fleet)
-    for want in _wanted(scales):
-        seat = _seat(fleet, want, scales[want.type][0], release, rooms, before)
+    for want in _wanted(formation(app, fleet), release, before):
+        seat = _seat(fleet, want, release, rooms, before.get((want.type, want.n), []))
         taken.append(seat) if seat else homeless.append(want)
     if homeless:
-        raise InputError(_no_room(want, rooms.values()) for want in homeless)
+        left = _left(rooms.by_name.values())
+        raise InputError(_no_room(want, left) for want in homeless)
     return tuple(sorted(taken, key=lambda s: (s.type, s.n)))
 
 
@@ -98,12 +138,17 @@ def present(app: str, facts: Mapping[str, Facts], release: Release | None = None
     return tuple(sorted(found, key=lambda s: (s.type, s.n)))
 
 
-def _wanted(scales: Mapping[str, tuple[int, Size]]) -> Iterator[Wanted]:
+Place = tuple[str, Mapping[str, Any]]
+"""A host, and the document of a dyno that is there."""
+Seated = dict[tuple[str, int], list[Place]]
+
+
+def _wanted(scales: Mapping[str, tuple[int, Size]], release: Release, before: Seated) -> Iterator[Wanted]:
+    there = Counter(kind for kind, _ in before)
     for kind, (quantity, size) in scales.items():
-        yield from (Wanted(kind, n, size) for n in range(1, quantity + 1))
-
-
-Seated = dict[tuple[str, int], list[tuple[str, dict[str, Any]]]]
+        more = f"{kind} has {there[kind]} of {quantity} dynos"
+        cause = more if before else f"first release {release.name}"
+        yield from (Wanted(kind, n, size, cause) for n in range(1, quantity + 1))
 
 
 def _seated(app: str, facts: Mapping[str, Facts]) -> Seated:
@@ -124,7 +169,7 @@ def anew(
     """The same seats for another release beside these: same hosts, addresses and ports of their own."""
     rooms = {host.name: _room(host, facts[host.name], fleet) for host in hosts}
     for seat in seats:
-        address, port = _numbers(None, rooms[seat.host], fleet.dyno_network, bool(seat.host_port))
+        address, port = _numbers(None, rooms[seat.host], bool(seat.host_port))
         yield replace(seat, release=release.number, address=address, host_port=port)
 
 
@@ -140,25 +185,25 @@ def _memory(host: Host, facts: Facts) -> int:
 def _room(host: Host, facts: Facts, fleet: Fleet) -> Room:
     dynos = [dyno for _, dyno in facts.documents(DYNOS, "dyno.json")]
     others = sum(dyno["memory"] for dyno in dynos if dyno["app"] != fleet.app)
+    taken = {dyno["address"] for dyno in dynos}
+    used = {dyno["host_port"] for dyno in dynos} | facts.listeners.keys()
     return Room(
         host,
         _memory(host, facts) - others,
-        {dyno["address"] for dyno in dynos},
-        {dyno["host_port"] for dyno in dynos} | set(facts.listeners),
+        (address for address in addresses(fleet.dyno_network) if address not in taken),
+        (port for port in range(FIRST_PORT, LAST_PORT + 1) if port not in used),
     )
 
 
-def _seat(
-    fleet: Fleet, want: Wanted, of: int, release: Release, rooms: Mapping[str, Room], before: Seated
-) -> Seat | None:
-    places = [(h, d) for h, d in before.get((want.type, want.n), []) if h in rooms]
-    room = _choose(want, rooms, [host for host, _ in places])
+def _seat(fleet: Fleet, want: Wanted, release: Release, rooms: Rooms, before: list[Place]) -> Seat | None:
+    places = [(h, d) for h, d in before if h in rooms.by_name]
+    room = rooms.choose(want, [host for host, _ in places])
     if room is None:
         return None
     room.memory -= want.size.memory
     room.types[want.type] += 1
     here = (d for h, d in places if h == room.host.name and d["release"] == release.number)
-    address, port = _numbers(next(here, None), room, fleet.dyno_network, want.type == WEB)
+    address, port = _numbers(next(here, None), room, want.type == WEB)
     return Seat(
         app=fleet.app,
         type=want.type,
@@ -170,55 +215,45 @@ def _seat(
         memory=want.size.memory,
         limit=want.size.limit,
         pids=want.size.pids,
-        cause=_cause(want, of, release, before, room.host.name),
+        cause=_cause(want, release, before, room.host.name),
     )
 
 
-def _choose(want: Wanted, rooms: Mapping[str, Room], homes: list[str]) -> Room | None:
-    """Where it sat before, else the host with the fewest of its type; None where it fits nowhere."""
-    fitting = [room for room in rooms.values() if room.memory >= want.size.memory]
-    at_home = [room for home in homes for room in fitting if room.host.name == home]
-    return next(iter(at_home), None) or min(fitting, key=lambda room: room.rank(want.type), default=None)
-
-
-def _numbers(here: dict[str, Any] | None, room: Room, network: str, web: bool) -> tuple[str, int]:
+def _numbers(here: Mapping[str, Any] | None, room: Room, web: bool) -> tuple[str, int]:
     if here:
         return here["address"], here["host_port"]
-    address = next(a for a in addresses(network) if a not in room.addresses)
-    port = next(p for p in range(FIRST_PORT, LAST_PORT + 1) if p not in room.ports) if web else 0
-    room.addresses.add(address)
-    room.ports.add(port)
-    return address, port
+    return next(room.addresses), next(room.ports) if web else 0
 
 
-def gateway(network: str) -> str:
+def gateway(network: IPv4Network) -> str:
     """The host's own address in its dyno network: the first."""
-    return str(ipaddress.ip_network(network)[1])
+    return str(network[1])
 
 
 def addresses(network: str) -> Iterator[str]:
     """Those that dynos may have, in order."""
-    net = ipaddress.ip_network(network)
+    net = IPv4Network(network)
     return (str(net[i]) for i in range(2, min(net.num_addresses - 1, 60000)))
 
 
-def _cause(want: Wanted, of: int, release: Release, before: Seated, host: str) -> str:
-    places = before.get((want.type, want.n), [])
-    if not places:
-        count = sum(kind == want.type for kind, _ in before)
-        return f"{want.type} has {count} of {of} dynos" if before else f"first release {release.name}"
-    newest = places[0][1]["release"]
-    if newest != release.number:
-        return f"release {release.name} replaces v{newest}"
-    return "its definition changed" if places[0][0] == host else f"moved from {places[0][0]}"
+def _cause(want: Wanted, release: Release, before: list[Place], host: str) -> str:
+    if not before:
+        return want.cause
+    home, newest = before[0]
+    if newest["release"] != release.number:
+        return f"release {release.name} replaces v{newest['release']}"
+    return "its definition changed" if home == host else f"moved from {home}"
 
 
-def _no_room(want: Wanted, rooms: Iterable[Room]) -> Problem:
-    free = ", ".join(f"{room.host.name} has {max(room.memory, 0)} MB left" for room in rooms)
+def _left(rooms: Iterable[Room]) -> str:
+    return ", ".join(f"{room.host.name} has {max(room.memory, 0)} MB left" for room in rooms)
+
+
+def _no_room(want: Wanted, left: str) -> Problem:
     return Problem(
         f"no host has room for {want.type}.{want.n}, which needs {want.size.memory} MB",
         Where("fleet.json", pointer="hosts"),
-        free,
+        left,
         "add a host with the role dynos, choose a smaller size in `formation`, or lower its quantity",
     )
 

@@ -17,10 +17,15 @@ def held(facts: Facts) -> Iterator[tuple[str, str]]:
             yield app, digest
 
 
-def holders(digest: str, app: str, facts: Mapping[str, Facts], hosts: Iterable[str]) -> list[tuple[str, str]]:
-    """`(host, app)` of those that have a slug: first those that have it for `app`, else as in `hosts`."""
-    found = [(host, owner) for host in hosts for owner, held_one in held(facts[host]) if held_one == digest]
-    return sorted(found, key=lambda place: place[1] != app)
+def holders(
+    app: str, facts: Mapping[str, Facts], hosts: Iterable[str]
+) -> Mapping[str, list[tuple[str, str]]]:
+    """By slug, `(host, app)` of those that have it: for `app` first, then as in `hosts`."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for host in hosts:
+        for owner, digest in held(facts[host]):
+            found.setdefault(digest, []).append((host, owner))
+    return {digest: sorted(places, key=lambda place: place[1] != app) for digest, places in found.items()}
 
 
 def record(digest: str, facts: Mapping[str, Facts]) -> Slug | None:

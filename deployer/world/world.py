@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from functools import cached_property, wraps
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any, Literal, TypeVar
 
 from deployer.model.plan import Capacity
 from deployer.model.steps import Stage, Text
@@ -73,9 +77,14 @@ class Seat:
     pids: int
     cause: str = ""
 
-    @property
+    @cached_property
     def key(self) -> str:
         return f"{self.app}.{self.type}.{self.n}.v{self.release}"
+
+    @cached_property
+    def octets(self) -> bytes:
+        """The address, as the network has it."""
+        return IPv4Address(self.address).packed
 
     @property
     def name(self) -> str:
@@ -126,11 +135,19 @@ class Rollout:
 
     def starts_in(self, host: str, key: str) -> int:
         """The wave of START; 0 also for what is in none."""
-        return next((i for i, wave in enumerate(self.waves) if f"{host}/{key}" in wave.start), 0)
+        return self._starts.get(f"{host}/{key}", 0)
 
     def stops_in(self, host: str, key: str) -> int:
         """The wave of RETIRE: 0, the end of the run, for the last and for what is in no wave."""
-        return next((i + 1 for i, wave in enumerate(self.waves[:-1]) if f"{host}/{key}" in wave.stop), 0)
+        return self._stops.get(f"{host}/{key}", 0)
+
+    @cached_property
+    def _starts(self) -> Mapping[str, int]:
+        return {place: i for i, wave in reversed([*enumerate(self.waves)]) for place in wave.start}
+
+    @cached_property
+    def _stops(self) -> Mapping[str, int]:
+        return {place: i for i, wave in reversed([*enumerate(self.waves[:-1], 1)]) for place in wave.stop}
 
 
 @dataclass(frozen=True)
@@ -202,10 +219,37 @@ class World:
     routers: tuple[Host, ...] = ()
     """All that fleet.json names, also those that are left out now: they may still hold what routers share."""
 
-    def seats_on(self, host: str) -> tuple[Seat, ...]:
-        return tuple(seat for seat in self.seats if seat.host == host)
+    answers: dict[Callable[[World], Any], Any] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """Of functions that are asked once (`once`)."""
 
-    @property
+    def seats_on(self, host: str) -> tuple[Seat, ...]:
+        return self._seats_by_host.get(host, ())
+
+    @cached_property
+    def _seats_by_host(self) -> Mapping[str, tuple[Seat, ...]]:
+        found: dict[str, list[Seat]] = {}
+        for seat in self.seats:
+            found.setdefault(seat.host, []).append(seat)
+        return {host: tuple(seats) for host, seats in found.items()}
+
+    @cached_property
+    def net(self) -> IPv4Network:
+        """The dynos' own, on each host."""
+        return IPv4Network(self.network)
+
+    @cached_property
+    def scale(self) -> Mapping[str, int]:
+        """How many dynos of each type there are to be."""
+        return Counter(seat.type for seat in self.seats)
+
+    @cached_property
+    def numbered(self) -> Mapping[tuple[str, int], Seat]:
+        """The dynos that there are to be, by type and number."""
+        return {(seat.type, seat.n): seat for seat in self.seats}
+
+    @cached_property
     def web(self) -> tuple[Seat, ...]:
         return tuple(seat for seat in self.seats if seat.host_port)
 
@@ -214,9 +258,19 @@ class World:
         return self.claims.domains
 
     def with_role(self, role: str) -> tuple[Host, ...]:
-        return tuple(host for host in self.hosts if role in host.roles)
+        return self._by_role.get(role, ())
 
-    @property
+    @cached_property
+    def _by_role(self) -> Mapping[str, tuple[Host, ...]]:
+        roles = sorted({role for host in self.hosts for role in host.roles})
+        return {role: tuple(host for host in self.hosts if role in host.roles) for role in roles}
+
+    @cached_property
+    def members(self) -> tuple[Host, ...]:
+        """The hosts that have any role."""
+        return tuple(host for host in self.hosts if host.roles)
+
+    @cached_property
     def builder(self) -> Host:
         """The host that makes images and slugs: the first with the role that is there."""
         return next(
@@ -224,15 +278,24 @@ class World:
         )
 
     def mesh_address(self, host: str) -> str:
-        return next(h.mesh for h in self.hosts if h.name == host)
+        return self._mesh[host]
 
-    @property
+    @cached_property
+    def _mesh(self) -> Mapping[str, str]:
+        return {host.name: host.mesh for host in self.hosts}
+
+    @cached_property
     def teller(self) -> str:
         """The host that says what is done for the app as a whole: the first with dynos that is there."""
-        there = [host for host in self.hosts if host.roles and host.name not in self.lost]
+        there = [host for host in self.members if host.name not in self.lost]
         return next((h.name for h in there if "dynos" in h.roles), there[0].name if there else "")
 
-    @property
+    @cached_property
+    def seal(self) -> str:
+        """The app's, where the hosts hold it: one that is yet to be written differs from plan to plan."""
+        return str(json.loads(self.keys.reveal())["seal"]) if self.keys and self.sealed else ""
+
+    @cached_property
     def slugs(self) -> frozenset[str]:
         return frozenset(record.slug for record in self.records if record.outcome != "failed")
 
@@ -240,3 +303,19 @@ class World:
     def image(self) -> str:
         """The name of the stack's image, without its variant."""
         return f"{self.stack.name}.{self.stack.digest}"
+
+
+Answer = TypeVar("Answer")
+
+
+def once(ask: Callable[[World], Answer]) -> Callable[[World], Answer]:
+    """What is the same for all hosts: worked out for the first that asks, and not for each of a thousand."""
+
+    @wraps(ask)
+    def answered(world: World) -> Answer:
+        if ask not in world.answers:
+            world.answers[ask] = ask(world)
+        found: Answer = world.answers[ask]
+        return found
+
+    return answered

@@ -276,7 +276,7 @@ def render(**changes: object) -> str:
     }
     net = {"address": "10.213.0.2", "prefix": 16, "gateway": "10.213.0.1"}
     return environment.from_string(text).render(
-        {**seat, **net, "env": {"PORT": "5000", "DYNO": "web.1"}, **changes}
+        {**seat, **net, "env": (("PORT", "5000"), ("DYNO", "web.1")), **changes}
     )
 
 
@@ -290,8 +290,9 @@ def test_config_of_a_dyno() -> None:
 
 
 def test_config_is_the_same_for_the_same_dyno() -> None:
-    assert render(env={"PORT": "5000", "DYNO": "web.1"}) == render(env={"DYNO": "web.1", "PORT": "5000"})
-    assert render(env={}).endswith("lxc.prlimit.nproc = 256\n")
+    env = (("PORT", "5000"), ("DYNO", "web.1"))
+    assert render(env=env) == render(env=env[::-1])
+    assert render(env=()).endswith("lxc.prlimit.nproc = 256\n")
 
 
 @pytest.fixture(scope="module")
@@ -316,7 +317,7 @@ def written(
 
 
 def test_one_off_has_the_config_of_any_dyno(written: Callable[..., dict[str, str]]) -> None:
-    config = render(key="a.run.7", veth="dv0ad50009", mac="02:de:0a:d5:00:09", address="10.213.0.9", env={})
+    config = render(key="a.run.7", veth="dv0ad50009", mac="02:de:0a:d5:00:09", address="10.213.0.9", env=())
     in_order = sorted(
         line.replace(",create=dir", "").replace(",create=file", "")
         for line in written()["config"].splitlines()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from deployer.model.steps import Put, Sh, Stage, Step, Text
+from deployer.model.steps import Put, Sh, Stage, Step
 from deployer.providers import parts
 from deployer.providers.base import About, given, packaged, plain_cause, roles
 from deployer.providers.drains.drain import (
@@ -50,9 +50,9 @@ class DrainsProvider:
         yield parts.Package(PACKAGE)
         for name, source in SCRIPTS.items():
             mode = 0o644 if name.endswith(".py") else 0o755
-            yield parts.File(f"{BIN}/{name}", Text(packaged(source)), mode)
+            yield parts.File(f"{BIN}/{name}", packaged(source), mode)
         for path in UNITS:
-            yield parts.unit_file(path, unit(path).content, stage=Stage.LOGS)
+            yield parts.unit_file(path, unit(path), stage=Stage.LOGS)
         yield parts.File(SHARED, shared(), stage=Stage.LOGS)
         yield parts.Unit(SOCKET, stage=Stage.LOGS)
         yield parts.Unit(SERVICE, stage=Stage.LOGS)

@@ -63,7 +63,7 @@ class Wanted:
         return Text(json.dumps({"drains": rows}, indent=1) + "\n", secret=True)
 
     def rules(self) -> Text:
-        return Text(render("drains/app.conf.j2", app=self.key))
+        return render("drains/app.conf.j2", app=self.key)
 
     def expect(self) -> DrainsSeen:
         rows = [(d.plain, d.token) for d in self.drains]
@@ -75,18 +75,18 @@ class Wanted:
             rules=self.rules().sha,
             loaded=settings,
             log_loaded=_told({RULES.format(self.key): self.rules().sha, SHARED: shared().sha}),
-            code=_told({f"{BIN}/{name}": sha(packaged(source)) for name, source in SCRIPTS.items()}),
+            code=_told({f"{BIN}/{name}": packaged(source).sha for name, source in SCRIPTS.items()}),
             units=_told({path: unit(path).sha for path in UNITS}),
             left={},
         )
 
 
 def unit(path: str) -> Text:
-    return Text(render(UNITS[path], port=PORT))
+    return render(UNITS[path], port=PORT)
 
 
 def shared() -> Text:
-    return Text(render("drains/rsyslog.conf.j2", port=PORT))
+    return render("drains/rsyslog.conf.j2", port=PORT)
 
 
 def _by_url(rows: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import PurePosixPath
 from typing import Any
 
-from deployer.model.steps import Sh, Stage, Step, Text
+from deployer.model.steps import Sh, Stage, Step
 from deployer.providers import parts
 from deployer.providers.base import About, packaged, plain_cause
 from deployer.spec.fleet import Host
@@ -79,10 +80,7 @@ class HostProvider:
             return
         for package in sorted(packages(host, world.facts[host.name])):
             yield parts.Package(package)
-        for source in (*SCRIPTS, *(ROLLOUT_SCRIPTS if "dynos" in host.roles else ())):
-            yield parts.File(f"{BIN}/{PurePosixPath(source).stem}", Text(packaged(source)), 0o755)
-        for source in SOURCED:
-            yield parts.File(f"{BIN}/{PurePosixPath(source).name}", Text(packaged(source)))
+        yield from _scripts("dynos" in host.roles)
 
     def probe(self, app: str) -> Probe:
         names = {*EVERYWHERE, *(p for row in PACKAGES.values() for p in row), "apparmor"}
@@ -116,6 +114,16 @@ class HostProvider:
             "A host holds the packages of its roles and the scripts of the steps; no app's plan removes them."
         )
         return parts.about(spec, host, key, rule)
+
+
+@cache
+def _scripts(has_dynos: bool) -> tuple[parts.File, ...]:
+    """The same on all hosts."""
+    called = (*SCRIPTS, *(ROLLOUT_SCRIPTS if has_dynos else ()))
+    return (
+        *(parts.File(f"{BIN}/{PurePosixPath(source).stem}", packaged(source), 0o755) for source in called),
+        *(parts.File(f"{BIN}/{PurePosixPath(source).name}", packaged(source)) for source in SOURCED),
+    )
 
 
 def _guards(facts: Facts) -> Iterator[GuardSeen]:

@@ -62,10 +62,10 @@ class KeepalivedProvider:
         if not address or "router" not in host.roles or not world.release:
             return
         yield parts.Package("keepalived")
-        yield parts.File(CHECK, Text(packaged("keepalived/on_host/mesh-answers.py")), 0o755)
+        yield parts.File(CHECK, packaged("keepalived/on_host/mesh-answers.py"), 0o755)
         yield parts.unit_file(UNIT, render("keepalived/service.j2"))
         others = _others(world.app, world.facts[host.name], address)
-        yield Address(address, Text(_config(world, host)), others)
+        yield Address(address, _config(world, host), others)
 
     def probe(self, app: str) -> Probe:
         return Probe(
@@ -118,9 +118,9 @@ def _others(app: str, facts: Facts, address: str) -> tuple[str, ...]:
     return tuple(sorted(name for name, claim in found if claim.virtual_address == address))
 
 
-def _config(world: World, host: Host) -> str:
+def _config(world: World, host: Host) -> Text:
     address, facts = world.claims.virtual_address, world.facts[host.name]
-    others = [router.mesh for router in world.routers if router.name != host.name]
+    others = tuple(router.mesh for router in world.routers if router.name != host.name)
     return render(
         "keepalived/vip.conf.j2",
         address=address,
@@ -131,7 +131,7 @@ def _config(world: World, host: Host) -> str:
         id=int(address.rpartition(".")[2]),
         priority=FIRST - [router.name for router in world.routers].index(host.name),
         own=host.mesh,
-        peers=others or [address],
+        peers=others or (address,),
     )
 
 

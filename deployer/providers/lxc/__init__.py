@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from deployer.model.diff import Sealed
-from deployer.model.steps import Act, Guard, Put, Sh, Stage, Step, Text
+from deployer.model.steps import Act, Guard, Put, Sh, Stage, Step
 from deployer.providers import parts
 from deployer.providers.base import About, given, plain_cause, render, roles, scale
 from deployer.providers.host import BIN
@@ -42,11 +41,11 @@ class LxcProvider:
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         if "dynos" in host.roles or "build" in host.roles:
             yield from _network(world)
-        says = {said.first(world): said.of_scale(world)}
+        says = said.of_scale(world)
         for seat in world.seats_on(host.name):
             stays = seat.key in world.standing or world.env is None
             line = says.get(f"{host.name}/{seat.key}", "")
-            yield Standing(seat.key) if stays else replace(wanted(world, seat), says=line)
+            yield Standing(seat.key) if stays else wanted(world, seat, line)
         stay = {seat.key for seat in world.seats_on(host.name)}
         for key in keys(world.app, world.facts[host.name]):
             if key not in stay:
@@ -99,13 +98,13 @@ class LxcProvider:
 
 
 def _network(world: World) -> Iterator[Any]:
-    net = ipaddress.ip_network(world.network)
-    text = render("lxc/network.service.j2", address=gateway(world.network), prefix=net.prefixlen)
+    address, prefix = gateway(world.net), world.net.prefixlen
     yield parts.unit_file(UNIT, render("lxc/dyno.service.j2"))
+    text = render("lxc/network.service.j2", address=address, prefix=prefix)
     restart = (parts.REREAD, Sh(("systemctl", "restart", "deployer.network.service")))
     guard = Guard((NETWORK_UNIT,), (("sh", "-c", _NETWORK_AGAIN, "sh", NETWORK_UNIT),))
     said = "set the dyno network up"
-    yield parts.File(NETWORK_UNIT, Text(text), after=restart, say_after=said, guard=guard)
+    yield parts.File(NETWORK_UNIT, text, after=restart, say_after=said, guard=guard)
     yield parts.Unit("deployer.network.service")
 
 
@@ -160,11 +159,10 @@ def _stop(want: Leaving) -> Iterator[Step]:
 
 def _farewell(world: World, key: str) -> str:
     kind, n, release = key.removeprefix(f"{world.app}.").rsplit(".", 2)
-    seats = [seat for seat in world.seats if seat.type == kind]
     if world.release is None:
         return "the app goes" if not world.keys else "its release failed"
-    if any(seat.n == int(n) and f"v{seat.release}" != release for seat in seats):
-        return f"release {world.release.name} replaces {release}"
-    if any(seat.n == int(n) for seat in seats):
-        return "it moved to another host"
-    return f"{kind} scaled to {len(seats)}"
+    successor = world.numbered.get((kind, int(n)))
+    if successor is None:
+        return f"{kind} scaled to {world.scale.get(kind, 0)}"
+    is_newer = f"v{successor.release}" != release
+    return f"release {world.release.name} replaces {release}" if is_newer else "it moved to another host"

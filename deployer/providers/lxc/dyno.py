@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 
 from deployer.model.steps import Text
@@ -42,25 +41,22 @@ def config(world: World, seat: Seat) -> Text:
     env = {"DYNO": seat.name, "HEROKU_DYNO_ID": seat.key}
     if seat.port:
         env["PORT"] = str(seat.port)
-    raw = ipaddress.ip_address(seat.address).packed
-    return Text(
-        render(
-            "lxc/config.j2",
-            key=seat.key,
-            base=world.base,
-            veth=veth(seat),
-            mac="02:de:" + raw.hex(":"),
-            address=seat.address,
-            prefix=ipaddress.ip_network(world.network).prefixlen,
-            gateway=gateway(world.network),
-            pids=seat.pids,
-            env=env,
-        )
+    return render(
+        "lxc/config.j2",
+        key=seat.key,
+        base=world.base,
+        veth=veth(seat),
+        mac="02:de:" + seat.octets.hex(":"),
+        address=seat.address,
+        prefix=world.net.prefixlen,
+        gateway=gateway(world.net),
+        pids=seat.pids,
+        env=tuple(env.items()),
     )
 
 
 def veth(seat: Seat) -> str:
-    return "dv" + ipaddress.ip_address(seat.address).packed.hex()
+    return "dv" + seat.octets.hex()
 
 
 def place(world: World, seat: Seat) -> Text:

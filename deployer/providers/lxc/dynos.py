@@ -127,16 +127,17 @@ def running(key: str, facts: Facts) -> str:
 
 def restarting(world: World) -> frozenset[str]:
     """`host/key` of the dynos that are there and that the plan starts again."""
-    dynos = ((seat, world.facts[seat.host]) for seat in world.seats if seat.key not in world.standing)
+    there = {f"{host}/{key}" for host, facts in world.facts.items() for key in keys(world.app, facts)}
+    dynos = ((f"{seat.host}/{seat.key}", seat) for seat in world.seats if seat.key not in world.standing)
     return frozenset(
-        f"{seat.host}/{seat.key}"
-        for seat, facts in dynos
-        if seat.key in keys(world.app, facts) and world.env
-        if diff.differs(wanted(world, seat).expect(), seen(seat.key, facts)) & RESTART
+        place
+        for place, seat in dynos
+        if place in there and world.env
+        if diff.differs(wanted(world, seat).expect(), seen(seat.key, world.facts[seat.host])) & RESTART
     )
 
 
-def wanted(world: World, seat: Seat) -> Dyno:
+def wanted(world: World, seat: Seat, says: str = "") -> Dyno:
     if world.release is None or world.env is None:
         raise ValueError("a dyno without a release")
     command = world.release.processes[seat.type]
@@ -149,4 +150,5 @@ def wanted(world: World, seat: Seat) -> Dyno:
         world.env,
         world.rollout.starts_in(seat.host, seat.key),
         world.rollout.drain if seat.port else 0,
+        says,
     )

@@ -97,7 +97,7 @@ class MeterProvider:
 
 
 def _scripts() -> Iterator[parts.File]:
-    return (parts.File(f"{FOLDER}/{name}.py", Text(packaged(f"meter/on_host/{name}.py"))) for name in SCRIPTS)
+    return (parts.File(f"{FOLDER}/{name}.py", packaged(f"meter/on_host/{name}.py")) for name in SCRIPTS)
 
 
 def _unit(world: World, host: Host) -> parts.File:

@@ -18,7 +18,7 @@ from deployer.spec.fleet import Host
 from deployer.spec.spec import Spec
 from deployer.world.facts import Facts, Probe
 from deployer.world.placement import FIRST_PORT, LAST_PORT, WEB
-from deployer.world.world import World
+from deployer.world.world import World, once
 
 FOLDER = "/etc/deployer/nftables"
 UNIT = "/etc/systemd/system/deployer.wall.service"
@@ -131,27 +131,36 @@ def _base(world: World, host: Host) -> Table:
     text = render(
         "nftables/host.nft.j2",
         network=world.network,
-        resolvers=[r for r in world.facts[host.name].resolvers if ":" not in r],
-        allow=sorted(world.allow),
+        resolvers=tuple(r for r in world.facts[host.name].resolvers if ":" not in r),
+        allow=tuple(sorted(world.allow)),
         private=PRIVATE,
         fleet_ports=(RELP_PORT, tls.PORT),
         meter=METER_PORT,
         ports=f"{FIRST_PORT}-{LAST_PORT}",
-        readers=sorted(world.metrics.allow),
-        fleet=sorted({h.mesh for h in world.hosts if h.roles} | {"127.0.0.1"}),
+        readers=tuple(sorted(world.metrics.allow)),
+        fleet=_fleet(world),
     )
-    return Table("deployer", Text(text), {})
+    return Table("deployer", text, {})
+
+
+@once
+def _fleet(world: World) -> tuple[str, ...]:
+    return tuple(sorted({host.mesh for host in world.members} | {"127.0.0.1"}))
 
 
 def _forwards(world: World, ports: Mapping[str, str]) -> Table:
-    routers = tuple(sorted(h.mesh for h in world.with_role("router")))
+    routers = _routers(world)
     return Table(table_name(world.app), _text(world.app, routers, ports), ports, world.app, routers)
 
 
+@once
+def _routers(world: World) -> tuple[str, ...]:
+    return tuple(sorted(host.mesh for host in world.with_role("router")))
+
+
 def _text(app: str, routers: tuple[str, ...], ports: Mapping[str, str]) -> Text:
-    dynos = [(port, ports[port].split(":")) for port in sorted(ports)]
-    table = table_name(app)
-    return Text(render("nftables/app.nft.j2", app=app, table=table, routers=routers, ports=dynos))
+    dynos = tuple((port, tuple(ports[port].split(":"))) for port in sorted(ports))
+    return render("nftables/app.nft.j2", app=app, table=table_name(app), routers=routers, ports=dynos)
 
 
 def _seen(table: str, facts: Facts) -> TableSeen:

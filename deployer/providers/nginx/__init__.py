@@ -158,24 +158,22 @@ def _mesh(world: World, host: Host) -> Mesh:
 
 def _site(world: World, host: Host, upstreams: Mapping[str, str]) -> Text:
     servers = tls.servers(world, names(world))
-    return Text(
-        render(
-            "nginx/site.conf.j2",
-            app=world.app,
-            variable=world.app.replace("-", "_"),
-            common=lua.word(),
-            upstreams=sorted(upstreams.items()),
-            servers=servers,
-            tls=world.tls,
-            tls_wanted=any(server.label for server in servers),
-            exchange=tls.PORT if any(server.part for server in servers) else 0,
-            peers=[h.mesh for h in world.with_role("router") if h.name != host.name],
-            old=tls.is_old(world.facts[host.name]),
-            maintenance=world.platform.maintenance,
-            routing=world.routing,
-            pages=pages(world.config or {}),
-            lua=lua.module,
-        )
+    return render(
+        "nginx/site.conf.j2",
+        app=world.app,
+        variable=world.app.replace("-", "_"),
+        common=lua.word(),
+        upstreams=tuple(sorted(upstreams.items())),
+        servers=servers,
+        tls=world.tls,
+        tls_wanted=any(server.label for server in servers),
+        exchange=tls.PORT if any(server.part for server in servers) else 0,
+        peers=tuple(h.mesh for h in world.with_role("router") if h.name != host.name),
+        old=tls.is_old(world.facts[host.name]),
+        maintenance=world.platform.maintenance,
+        routing=world.routing,
+        **{f"{kind}_page": page for kind, page in pages(world.config or {}).items()},
+        lua=lua.module,
     )
 
 

@@ -19,7 +19,7 @@ MODULES = ("balance", "counts", "lines", "mesh", "states", "told", "tries", "uns
 def files() -> Iterator[parts.File]:
     """In a folder named by what is in it: one app's apply changes nothing for the sites of others."""
     for name in MODULES:
-        yield parts.File(f"{FOLDER}/{digest()}/{name}.lua", Text(packaged(f"nginx/on_host/{name}.lua")))
+        yield parts.File(f"{FOLDER}/{digest()}/{name}.lua", packaged(f"nginx/on_host/{name}.lua"))
 
 
 def module(name: str) -> str:
@@ -35,7 +35,7 @@ def path() -> str:
 
 def common() -> Text:
     """What lies there."""
-    return Text(render("nginx/common.conf.j2", common=word()))
+    return render("nginx/common.conf.j2", common=word())
 
 
 def word() -> str:
@@ -46,5 +46,6 @@ def word() -> str:
 @cache
 def digest() -> str:
     """Of all that is named by it."""
-    lua = "".join(packaged(f"nginx/on_host/{name}.lua") for name in MODULES)
-    return sha(lua + render("nginx/common.conf.j2", common=""))[:12]
+    lua = (packaged(f"nginx/on_host/{name}.lua") for name in MODULES)
+    parts = (*lua, render("nginx/common.conf.j2", common=""))
+    return sha("".join(part.content for part in parts))[:12]

@@ -29,11 +29,11 @@ def pages(config: Mapping[str, Text]) -> dict[str, str]:
 
 
 def _plain(kind: str) -> str:
-    return render("nginx/page.html.j2", kind=kind, url="", title="")
+    return render("nginx/page.html.j2", kind=kind, url="", title="").content
 
 
 def _framed(title: str, url: str) -> str:
-    return render("nginx/page.html.j2", kind="framed", url=url, title=title)
+    return render("nginx/page.html.j2", kind="framed", url=url, title=title).content
 
 
 def _url(config: Mapping[str, Text], name: str) -> str:

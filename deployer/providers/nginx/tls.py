@@ -101,20 +101,17 @@ def shared(world: World, host: Host) -> Mapping[str, Text]:
     facts = world.facts[host.name]
     if "router" not in host.roles or not (is_wanted(world) or facts.sha(DEFAULT)):
         return {}
-    text = render("nginx/tls.conf.j2", old=is_old(facts), proxies=proxies(world, host))
-    return {DEFAULT: Text(text)}
+    return {DEFAULT: render("nginx/tls.conf.j2", old=is_old(facts), proxies=proxies(world, host))}
 
 
 def part(world: World, host: Host, domain: str) -> Text:
     """What a domain's server gets once it has an automatic certificate."""
-    return Text(
-        render(
-            "nginx/certified.conf.j2",
-            pem=automatic(world.app, domain, "pem"),
-            variable=world.app.replace("-", "_"),
-            tls=world.tls,
-            old=is_old(world.facts[host.name]),
-        )
+    return render(
+        "nginx/certified.conf.j2",
+        pem=automatic(world.app, domain, "pem"),
+        variable=world.app.replace("-", "_"),
+        tls=world.tls,
+        old=is_old(world.facts[host.name]),
     )
 
 

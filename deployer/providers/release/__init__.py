@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from deployer.model.diff import KEPT, Sealed
@@ -17,7 +18,7 @@ from deployer.spec.fleet import Host
 from deployer.spec.spec import Spec
 from deployer.world.facts import Facts, Probe
 from deployer.world.releases import APPS, keys_path
-from deployer.world.world import Release, World, read_release
+from deployer.world.world import Release, World, once, read_release
 
 KEPT_BESIDE = ("release.json", "proof.json", said.MARK)
 _APP = "Every host of the app knows its ids and hosts, so that one which leaves fleet.json is still known."
@@ -46,13 +47,24 @@ class AppWanted:
     key: str = "app"
 
     def expect(self) -> AppSeen:
-        return AppSeen(self.key, self.app, self.base, {h.name: h.address for h in self.hosts})
+        return AppSeen(self.key, self.app, self.base, self.addresses)
 
+    @cached_property
+    def addresses(self) -> Mapping[str, str]:
+        return {h.name: h.address for h in self.hosts}
+
+    @cached_property
     def text(self) -> Text:
         hosts = {
             h.name: {"address": h.address, "port": h.port, "user": h.user, "mesh": h.mesh} for h in self.hosts
         }
         return Text(json.dumps({"app": self.app, "base": self.base, "hosts": hosts}, indent=1) + "\n")
+
+
+@once
+def _app(world: World) -> AppWanted:
+    """One for all hosts: it is as long as they are many."""
+    return AppWanted(world.app, world.base, world.members)
 
 
 @dataclass(frozen=True)
@@ -139,7 +151,7 @@ class ReleaseProvider:
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         if not host.roles or not world.keys:
             return
-        yield AppWanted(world.app, world.base, tuple(h for h in world.hosts if h.roles))
+        yield _app(world)
         yield KeysWanted(world.app, world.keys)
         for record in world.records:
             is_current = world.release is not None and record.number == world.release.number
@@ -175,7 +187,7 @@ class ReleaseProvider:
                 stage = (
                     Stage.RETIRE if have else Stage.PREPARE
                 )  # a host that leaves is known until it is drained
-                return [Step(stage, "write the app's record", Put(path, want.text()))]
+                return [Step(stage, "write the app's record", Put(path, want.text))]
             case KeysWanted():
                 put = Put(keys_path(want.app), want.content, 0o600)
                 return [Step(Stage.PREPARE, "write the app's keys", put)]

@@ -168,9 +168,8 @@ class RouterProvider:
 
 def see_shared(facts: Facts, prefix: str) -> Iterator[SharedSeen]:
     """Files of ours under `prefix` that stand in nobody's way."""
-    for path, seen in sorted(facts.files.items()):
-        if path.startswith(prefix):
-            yield SharedSeen(f"file:{path}", seen.sha, False)
+    for path in sorted(path for path in facts.files if path.startswith(prefix)):
+        yield SharedSeen(f"file:{path}", facts.files[path].sha, False)
 
 
 def put(want: Shared) -> Step:
@@ -202,7 +201,9 @@ def shared(world: World, host: Host) -> Mapping[str, Text]:
         return {}
     facts = world.facts[host.name]
     taken = {line.split()[0] for _, line in _theirs(facts, _SETS)}
-    main, room = (sorted((n, v) for n, v in given.items() if n not in taken) for given in (_MAIN, ROOM))
+    main, room = (
+        tuple(sorted((n, v) for n, v in given.items() if n not in taken)) for given in (_MAIN, ROOM)
+    )
     default = render(
         "router/default.conf.j2",
         settings=room,
@@ -210,7 +211,7 @@ def shared(world: World, host: Host) -> Mapping[str, Text]:
         is_default=not defaults(facts),
         name=NOBODY,
     )
-    return {MAIN: Text(render("router/main.conf.j2", settings=main)), DEFAULT: Text(default)}
+    return {MAIN: render("router/main.conf.j2", settings=main), DEFAULT: default}
 
 
 def proxies(world: World, host: Host) -> tuple[str, ...]:

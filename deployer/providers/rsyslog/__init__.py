@@ -58,14 +58,14 @@ class RsyslogProvider:
     def desire(self, world: World, host: Host) -> Iterator[Any]:
         if not host.roles:
             return
-        yield parts.File(SOCKET, Text(render("rsyslog/socket.j2")), stage=Stage.LOGS)
+        yield parts.File(SOCKET, render("rsyslog/socket.j2"), stage=Stage.LOGS)
         for kind in _kinds(host):
             yield parts.unit_file(
                 UNIT.format(kind), render("rsyslog/service.j2", kind=kind), stage=Stage.LOGS
             )
         yield parts.Unit("deployer.log.socket", stage=Stage.LOGS)
         for kind in _kinds(host):
-            yield Rules(kind, Text(_rules(world, kind)))
+            yield Rules(kind, _rules(world, kind))
 
     def probe(self, app: str) -> Probe:
         files = {template.format(kind) for kind in KINDS for template in (CONF, UNIT)}
@@ -110,8 +110,8 @@ def _kinds(host: Host) -> tuple[str, ...]:
     return KINDS if "logplex" in host.roles else KINDS[:1]
 
 
-def _rules(world: World, kind: str) -> str:
-    targets = [{"name": h.name, "address": h.mesh} for h in world.with_role("logplex")]
+def _rules(world: World, kind: str) -> Text:
+    targets = tuple((host.name, host.mesh) for host in world.with_role("logplex"))
     template = {"log": "rsyslog/base.conf.j2", "logplex": "rsyslog/logplex.conf.j2"}[kind]
     limits = {"megabytes": QUEUE_MB, "rotate_bytes": ROTATE_BYTES, "look": LOOK}
     return render(template, targets=targets, port=RELP_PORT, **limits)

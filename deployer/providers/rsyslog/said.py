@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from deployer.model.steps import Sh, Stage, Step
 from deployer.providers.host import BIN
 from deployer.world.facts import Facts
 from deployer.world.placement import present
 from deployer.world.releases import APPS
-from deployer.world.world import Release, Seat, World
+from deployer.world.world import Release, Seat, World, once
 
 MARK = "said"
 """A file beside a release's record, or the app's: what was said last, so that it is said once in a fleet."""
@@ -30,24 +30,26 @@ def scale_mark(app: str) -> str:
     return f"{APPS}/{app}/{MARK}"
 
 
-def of_scale(world: World) -> str:
-    """The line of another scale; nothing where it is as it was, or was said by an apply that died."""
-    if not world.formation or _scale(world.seats) == _scale(_there(world)):
-        return ""
+@once
+def of_scale(world: World) -> Mapping[str, str]:
+    """The line of another scale, by `host/key` of the dyno before whose start or stop it is said.
+
+    None where the scale is as it was, or was said by an apply that died.
+    """
+    there = present(world.app, world.facts)
+    if not world.formation or _scale(world.seats) == _scale(there):
+        return {}
     line = f"Scaled to {world.formation} by user "
-    return "" if _last(world.app, world.facts.values()).startswith(line) else line + world.who
+    is_said = _last(world.app, world.facts.values()).startswith(line)
+    return {} if is_said else {_first(world, there): line + world.who}
 
 
-def first(world: World) -> str:
-    """`host/key` of the first dyno that another scale starts, else stops: the line goes before that."""
-    there = {f"{seat.host}/{seat.key}": seat.memory for seat in _there(world)}
+def _first(world: World, before: Iterable[Seat]) -> str:
+    """The first that another scale starts, else stops."""
+    there = {f"{seat.host}/{seat.key}": seat.memory for seat in before}
     wanted = {f"{seat.host}/{seat.key}": seat.memory for seat in world.seats if seat.host not in world.lost}
     starts = sorted(place for place in wanted if wanted[place] != there.get(place))
     return next(iter((*starts, *sorted(there.keys() - wanted.keys()))), "")
-
-
-def _there(world: World) -> tuple[Seat, ...]:
-    return present(world.app, world.facts)
 
 
 def _scale(seats: Iterable[Seat]) -> set[tuple[str, int, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from deployer.spec.spec import Spec
 from deployer.world import slugs
 from deployer.world.facts import Facts, Probe
 from deployer.world.releases import APPS
-from deployer.world.world import DYNO_USER, World
+from deployer.world.world import DYNO_USER, World, once
 
 
 @dataclass(frozen=True)
@@ -102,16 +102,22 @@ def _needed(world: World, host: Host) -> set[str]:
 
 def _how(world: World, host: Host, digest: str) -> Step | None:
     """From any host that has it; else the build host makes it, and the others fetch it there."""
-    there = (h.name for h in world.hosts if h.name not in world.lost)
-    order = sorted(there, key=lambda name: (name != world.builder.name, name))
-    if places := slugs.holders(digest, world.app, world.facts, order):
-        return _fetch(world, digest, *places[0])
+    if digest in _sources(world):
+        return _fetch(world, digest, *_sources(world)[digest])
     if not world.build or world.build.digest != digest:
         return None
     if host.name != world.builder.name:
         return _fetch(world, digest, world.builder.name, world.app)
     send = slug.send(world.app, world.build, world.config or {}, world.base, build_address(world.network))
     return Step(Stage.BUILD, f"build the slug {digest}", send, live=True)
+
+
+@once
+def _sources(world: World) -> Mapping[str, tuple[str, str]]:
+    """By slug, from which host and app of it to fetch: the build host's before others."""
+    there = (h.name for h in world.hosts if h.name not in world.lost)
+    order = sorted(there, key=lambda name: (name != world.builder.name, name))
+    return {digest: places[0] for digest, places in slugs.holders(world.app, world.facts, order).items()}
 
 
 def _fetch(world: World, digest: str, source: str, owner: str) -> Step:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from deployer.spec.fleet import Host
 from deployer.spec.spec import Spec
 from deployer.world.facts import Facts, Probe
 from deployer.world.releases import APPS
-from deployer.world.world import Task, World
+from deployer.world.world import Task, World, once
 
 PATIENCE = 3600
 """Seconds that a task may take (Heroku contract 7.1)."""
@@ -52,25 +52,15 @@ class TaskProvider:
 
     def desire(self, world: World, host: Host) -> Iterator[Wanted]:
         """On the first host with dynos, or where it was done; a release that is live has none any more."""
-        for task in world.tasks:
-            want = _wanted(world, task)
-            done = [name for name in sorted(world.facts) if want.key in self._keys(world, name)]
-            able = [h.name for h in world.with_role("dynos") if h.name not in world.lost]
-            if host.name in (done or able)[:1]:
-                yield want
-
-    def _keys(self, world: World, host: str) -> set[str]:
-        return {seen.key for seen in self.observe(world.app, world.facts[host])}
+        return (want for name, want in _placed(world) if name == host.name)
 
     def probe(self, app: str) -> Probe:
         return Probe(texts=frozenset({f"{APPS}/{app}/*.done", f"{APPS}/{app}/releases/*/*.done"}))
 
     def observe(self, app: str, facts: Facts) -> Iterator[TaskSeen]:
-        prefix = f"{APPS}/{app}/"
-        for path in sorted(facts.texts):
-            if path.startswith(prefix) and path.endswith(".done"):
-                name = path.removeprefix(prefix).removeprefix("releases/").removesuffix(".done")
-                yield TaskSeen(name.replace("/", "."), True)
+        for mark in _marks(app, facts):
+            name = mark.removeprefix(f"{APPS}/{app}/").removeprefix("releases/").removesuffix(".done")
+            yield TaskSeen(name.replace("/", "."), True)
 
     def converge(self, want: Wanted | None, have: Any, differs: frozenset[str]) -> Iterable[Step]:
         """The mark goes with the record of its release."""
@@ -100,6 +90,27 @@ class TaskProvider:
         asks: tuple[Line, ...] = ((file, pointer),) if is_asked else ()
         rule = "It runs once, in a dyno of its own on one host, and leaves a mark; what is live needs none."
         return About(asks, (place,), rule, drop=f"take {name} out of {file}")
+
+
+@once
+def _placed(world: World) -> tuple[tuple[str, Wanted], ...]:
+    """Each task, and the name of its host."""
+    able = (host.name for host in world.with_role("dynos") if host.name not in world.lost)
+    first, done = next(able, ""), _done(world) if world.tasks else {}
+    wants = (_wanted(world, task) for task in world.tasks)
+    return tuple((done.get(want.mark, first), want) for want in wants)
+
+
+def _done(world: World) -> Mapping[str, str]:
+    """By mark, the first host on which that has been done."""
+    names = sorted(world.facts, reverse=True)
+    return {mark: name for name in names for mark in _marks(world.app, world.facts[name])}
+
+
+def _marks(app: str, facts: Facts) -> list[str]:
+    return sorted(
+        path for path in facts.texts if path.startswith(f"{APPS}/{app}/") and path.endswith(".done")
+    )
 
 
 def _wanted(world: World, task: Task) -> Wanted:
