@@ -29,8 +29,8 @@ from deployer.engine.sight import Sight, departing
 from deployer.engine.sight import probe as look_for
 from deployer.spec.platform import Certificate
 from deployer.spec.spec import Spec
-from deployer.views import text
 from deployer.views.json import document
+from deployer.views.plan import plan as told
 from deployer.world import facts
 
 
@@ -94,7 +94,7 @@ def planned(hosts: int, dynos: int, file: Path) -> dict[str, Any]:
     left = departing(wanted, known, ())
     plan = decision.decide(wanted, Sight(None, known, (*wanted.fleet.hosts, *left))).plan
     shown = plan.as_dict()
-    text.plan(shown, 0.0)
+    told(shown, 0.0)
     document(shown)
     took, used = time.perf_counter() - began, time.process_time() - busy
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

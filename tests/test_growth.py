@@ -15,7 +15,8 @@ from deployer.engine import decision
 from deployer.engine.sight import departing
 from deployer.providers.base import render
 from deployer.spec.spec import Spec
-from deployer.views import json, text
+from deployer.views import json
+from deployer.views.plan import plan as told
 
 HOSTS, DYNOS = 16, 160
 LINEAR = 2.0
@@ -45,7 +46,7 @@ def planned(seen: Fleet, wanted: Spec) -> Callable[[], object]:
     def plan() -> str:
         left = departing(wanted, sight.facts, ())
         document = decision.decide(wanted, sight).plan.as_dict()
-        return f"{left} {text.plan(document, 0.0)} {json.document(document)}"
+        return f"{left} {told(document, 0.0)} {json.document(document)}"
 
     return plan
 
