@@ -29,9 +29,9 @@ def main() -> None:
         sys.exit(f"the plan is not empty: {said}")
     fleet = source.load(given.folder, None).fleet
     with tempfile.TemporaryDirectory() as folder:
-        work = _work(Path(folder), fleet)
+        order = work(Path(folder), fleet)
         os.environ["BENCH"] = _resources(Path(folder), fleet)
-        found = in_turn(_programs(given.folder, work), given.runs)
+        found = in_turn(_programs(given.folder, order), given.runs)
     print(_line(found, len(fleet.hosts), given.runs))
 
 
@@ -46,7 +46,7 @@ def _programs(folder: Path, work: str) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _work(folder: Path, fleet: Fleet) -> str:
+def work(folder: Path, fleet: Fleet) -> str:
     """The limit's whole work: it runs the deployer's own line and script with the deployer's own request."""
     hosts = places(fleet)
     request = json.dumps(planner.probe(PROVIDERS, fleet.app).as_dict())

@@ -27,7 +27,7 @@ def look(host: Mapping[str, Any], line: str, stdin: str) -> dict[str, Any]:
         sent, output, _ = client.exec_command(line)
         sent.write(stdin)
         sent.channel.shutdown_write()
-        found: dict[str, Any] = json.loads(output.read())
+        found: dict[str, Any] = json.loads(output.read().partition(b"--- deployer\n")[2])
         return found
 
 
