@@ -48,7 +48,7 @@ def ways_in() -> list[str]:
     """What to do with those that stay."""
     grounds = [record.find(name) for name in left_over()]
     return [
-        f"the fleet {ground.lab} stays up. Enter it: ssh -i {ground.key} root@{ground.address('box-1')}"
+        f"the fleet {ground.lab} stays up. Enter it: ssh -i {ground.key} -o UserKnownHostsFile={ground.known_hosts} root@{ground.address('box-1')}"
         f"   Remove it: {DEPLOY} lab down --name {ground.lab}"
         for ground in grounds
     ]

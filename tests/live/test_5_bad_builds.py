@@ -54,7 +54,7 @@ def test_a_bad_build_is_said_and_leaves_the_old_release(app: Shop, how: str) -> 
     app.settle()
     pack(app.folder / "bad", **scripts)
     (app.folder / "app.json").write_text(json.dumps({"buildpacks": [{"url": "./bad"}]}))
-    app.edit("fleet.json", build={"timeout": 60 if "large" in how else 5})
+    app.edit("fleet.json", build={"timeout": 5 if how == "hangs" else 60})
     done = app.apply(code=8)
     assert words in done.stderr
     assert pages(app, "small") == {"one\n"}
