@@ -50,18 +50,16 @@ def down(say: machine.Say, lab: str = DEFAULT) -> None:
     """Ends and deletes the lab's hosts, its bridge and its rules. Other labs and the Debian root stay."""
     machine.require()
     with machine.only_one(_lock(lab), say):
-        ground = record.find(lab)
-        _clear(ground, [], say)
-        container.remove_remains(ground)
-        with machine.only_one(layout.lock("machine"), say):
-            _give_up(ground)
+        _end(record.find(lab), say)
 
 
 def down_all(say: machine.Say) -> None:
     """The same for every lab of this machine."""
     machine.require()
     for ground in record.all_labs():
-        down(say, ground.lab)
+        with machine.only_one(ground.lock, say):
+            if ground.record.exists():  # nobody else took it down meanwhile, and its number is still its own
+                _end(ground, say)
 
 
 def purge_cache(say: machine.Say) -> None:
@@ -109,6 +107,13 @@ def _give_up(ground: Ground) -> None:
         network.restore_forwarding()
     for folder in (ground.folder, layout.labs(), layout.home()):
         machine.remove_if_empty(folder)
+
+
+def _end(ground: Ground, say: machine.Say) -> None:
+    _clear(ground, [], say)
+    container.remove_remains(ground)
+    with machine.only_one(layout.lock("machine"), say):
+        _give_up(ground)
 
 
 def _clear(ground: Ground, wanted: list[str], say: machine.Say) -> None:
