@@ -15,6 +15,8 @@ NAME = r"[a-z]([a-z0-9-]{0,28}[a-z0-9])?"
 SUBNETS = "10.77.0.0/16"
 """Lab N has 10.77.N.0/24 of it."""
 PREFIX = 24
+BRIDGES = "deployerlab"
+"""What the names of all labs' bridges begin with."""
 MOST_LABS = 250
 """What their numbers leave room for, in an address as in the 15 characters of a link's name."""
 MOST_HOSTS = 50
@@ -109,7 +111,7 @@ class Ground:
     @property
     def bridge(self) -> str:
         """The link that its hosts hang on; its table of rules is called the same."""
-        return f"deployerlab{self.number}"
+        return f"{BRIDGES}{self.number}"
 
     @property
     def bridge_address(self) -> str:

@@ -16,6 +16,7 @@ from deployer.lab.templates import render
 from deployer.problems import DeployerError, Problem, Where
 
 FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
+LINKS = Path("/sys/class/net")
 Addresses = list[tuple[str, ipaddress.IPv4Network]]
 """A link of this machine, and a network that it has an address in."""
 
@@ -46,10 +47,11 @@ def remove(ground: Ground) -> None:
 
 
 def restore_forwarding() -> None:
-    """After the last lab."""
+    """After the last lab, unless one that is kept in another `DEPLOYER_LAB_DIR` still needs it."""
     before = layout.forward_before()
     if before.exists():
-        FORWARD.write_text(before.read_text())
+        if not any(LINKS.glob(f"{layout.BRIDGES}*")):
+            FORWARD.write_text(before.read_text())
         before.unlink()
 
 
@@ -63,7 +65,7 @@ def remove_link(name: str) -> None:
 
 def links(ground: Ground) -> list[str]:
     """The hosts that a cable is there for, whether or not they are."""
-    found = Path("/sys/class/net").glob(f"{ground.cables}*")
+    found = LINKS.glob(f"{ground.cables}*")
     return sorted(layout.name(int(link.name.removeprefix(ground.cables))) for link in found)
 
 
@@ -81,7 +83,7 @@ def overlapping(subnet: str, addresses: Addresses) -> list[str]:
 
 
 def _exists(link: str) -> bool:
-    return Path("/sys/class/net", link).exists()
+    return Path(LINKS, link).exists()
 
 
 def _forward() -> None:

@@ -287,6 +287,20 @@ class TestGrounds:
         assert record.all_labs() == [OURS]
         assert record.folder(OURS) == Path("/root/hello")
 
+    @pytest.mark.parametrize(("links", "left"), [(["eth0"], "0\n"), (["eth0", "deployerlab3"], "1\n")])
+    def test_forwarding_is_as_before_once_no_lab_is_left_in_any_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: list[str], left: str
+    ) -> None:
+        for link in links:
+            (tmp_path / "links" / link).mkdir(parents=True)
+        monkeypatch.setattr(network, "LINKS", tmp_path / "links")
+        monkeypatch.setattr(network, "FORWARD", tmp_path / "forward")
+        network.FORWARD.write_text("1\n")
+        layout.home().mkdir()
+        layout.forward_before().write_text("0\n")
+        network.restore_forwarding()
+        assert (network.FORWARD.read_text(), layout.forward_before().exists()) == (left, False)
+
     @pytest.mark.parametrize("name", ["", "Trial", "a_b", "-a", "a-", "../home", "a" * 31, "1st"])
     def test_a_name_is_one_of_a_folder_and_of_a_control_group(self, name: str) -> None:
         with pytest.raises(InputError, match="cannot be called"):
