@@ -26,7 +26,7 @@ check: $(READY)
 live: $(READY)
 	$(BIN)/pytest tests/live -m live -vv -n $(FLEETS) --dist loadfile --no-loadscope-reorder --durations=20
 
-# The long form of the campaign, up to three hours; docs/reliability.md says what it tries.
+# The long form of the campaign, some hours; docs/reliability.md says what it tries.
 chaos: $(READY)
 	@mkdir -p .deployer && rm -f $(CHAOS)
 	CHAOS=long CHAOS_REPORT=$(CHAOS) $(BIN)/pytest $(wildcard tests/live/test_[6-9]_*.py) -m live -vv -n $(FLEETS) --dist worksteal

@@ -83,7 +83,7 @@ def boundaries(shop_folder: Path) -> int:
     return len(done.boundaries)
 
 
-@dealt(12)
+@dealt(24)
 def test_a_release_killed_at_a_boundary(chaos: Shop, share: Share) -> None:
     tally = Tally("a release killed", boundaries(chaos.folder))
     with steady() as load:
@@ -152,7 +152,7 @@ def gone(app: Shop) -> None:
     assert left.of_an_app("second") == {}
 
 
-@dealt(16)
+@dealt(40)
 def test_a_first_deploy_and_a_destroy_killed_at_a_boundary(
     second: Shop, lengths: tuple[int, int], share: Share
 ) -> None:
@@ -174,7 +174,7 @@ CUT = 'main=$(systemctl show --property=MainPID --value ssh) && pkill -KILL -P "
 """Ends every session of the host's sshd, and not sshd."""
 
 
-@dealt(12)
+@dealt(24)
 def test_a_connection_cut_at_a_boundary(chaos: Shop, share: Share) -> None:
     rng = chance(f"cut a connection, {share}")
     tally = Tally("a connection cut", boundaries(chaos.folder))
