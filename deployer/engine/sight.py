@@ -47,7 +47,7 @@ def look(spec: Spec, without: tuple[str, ...] = ()) -> Sight:
         gone_for_good = {h.name for h in left} & lost.keys()
         notes = tuple(
             f"{name} left fleet.json and does not answer: its dynos are taken to be gone"
-            for name in gone_for_good
+            for name in sorted(gone_for_good)
         )
         present = tuple(h for h in sight.hosts if h.name not in gone_for_good)
         lost = {name: problem for name, problem in lost.items() if name not in gone_for_good}
