@@ -1,4 +1,4 @@
-"""The values of a plan: stages, steps, changes. Nothing here can run anything."""
+"""What a plan is made of: stages, steps and their acts. Nothing here can run anything."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Reel:
         self.dropped, self.since = 0, ""
 
     def add(self, line: str, times: int = 0) -> None:
-        """`times` tells lines that are the same and no doubles (`deployer.logs.Repeats`)."""
+        """`times` tells lines that are the same and no doubles (`world.logs.Repeats`)."""
         with self.more:
             if not self._is_new((line, times)):
                 return

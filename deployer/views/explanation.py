@@ -17,7 +17,7 @@ _STATES = {
 
 
 def explanation(document: Mapping[str, Any]) -> str:
-    """`document` is what deployer.explain.explain gives."""
+    """`document` is what `planning.explain.explain` gives."""
     cause = f"  ({document['cause']})" if document["cause"] else ""
     lines = [f"{document['address']}: {_STATES[document['state']]}{cause}", "", "asked for by"]
     lines += [line for ask in document["asks"] for line in _ask(ask)] or ["  no line of the files"]

@@ -18,7 +18,7 @@ from deployer.world.world import Outcome, Release, read_release
 
 APPS = "/var/lib/deployer/apps"
 KEPT = 5
-"""Old releases that stay, with their slugs (design, section 7)."""
+"""Old releases that stay, with their slugs (docs/architecture.md, "Releases and keys")."""
 _RANK: Mapping[Outcome, int] = {"pending": 0, "succeeded": 1, "failed": 2}
 
 

@@ -49,7 +49,7 @@ class Release:
 
     @property
     def inputs(self) -> tuple[Any, ...]:
-        """What makes a release: equal inputs are the same release (design, section 7)."""
+        """What makes a release: equal inputs are one (docs/architecture.md, "Releases and keys")."""
         return (self.slug, self.stack, dict(self.processes), dict(self.config))
 
     def as_dict(self) -> dict[str, Any]:
