@@ -231,6 +231,24 @@ def test_what_fills_an_image_stays_in_it_and_leaves_no_mount(stack: ModuleType, 
     assert not root.is_mount()
 
 
+@rooted
+def test_a_signal_ends_what_fills_an_image(
+    stack: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in (tmp_path / "root", tmp_path / "none"):
+        folder.mkdir()
+    monkeypatch.setattr(stack, "tell", lambda line: signal.raise_signal(signal.SIGTERM))
+    slow = f"echo 'I: fills...'; sleep 2; touch {tmp_path}/full"
+    before = signal.signal(signal.SIGTERM, stack.stopped)
+    try:
+        with open(tmp_path / "lock", "w") as lock, pytest.raises(SystemExit) as ended:
+            stack.run(tmp_path / "root", lock.fileno(), "sh", "-c", slow)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert not (tmp_path / "full").exists()
+
+
 @pytest.mark.parametrize(
     ("line", "carried"),
     [

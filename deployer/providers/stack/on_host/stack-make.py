@@ -118,8 +118,8 @@ def run(root: Path, lock: int, *argv: str) -> None:
             if said[-1].startswith("I: ") and said[-1].endswith("..."):
                 tell(said[-1][3:])
     except BaseException:
-        child.terminate()
-        child.wait()
+        child.kill()  # unshare hears no other signal while it waits; all that it began goes with it
+        child.communicate()
         raise
     if child.wait():
         raise Failed(11, "\n".join([f"{' '.join(argv[:3])} … failed:", *said[-15:]]))
