@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from deployer.lab import machine
 from deployer.lab.layout import Ground
 
 STACKS = "var/lib/deployer/stacks"
-ON = {"box-1": "*", "box-2": "*.run", "box-3": "*.run"}
-"""What a host of a fleet has after a first apply."""
+ON = {"box-1": ("build", "run"), "box-2": ("run",), "box-3": ("run",)}
+"""The variants that a host of a fleet has after a first apply; the lock beside them is each fleet's own."""
 
 
 @contextmanager
@@ -28,7 +28,8 @@ def made_once(run: Path, ground: Ground) -> Iterator[None]:
             made.symlink_to(ground.rootfs("box-1") / STACKS)
             return
         for host in HOSTS:
-            _give(sorted(made.glob(ON[host])), ground.rootfs(host) / STACKS)
+            images = (image for kind in ON[host] for image in sorted(made.glob(f"*.{kind}")))
+            _give(images, ground.rootfs(host) / STACKS)
     yield
 
 
@@ -41,7 +42,7 @@ def _lock(run: Path) -> Path:
     return run / "images.lock"
 
 
-def _give(images: list[Path], stacks: Path) -> None:
+def _give(images: Iterable[Path], stacks: Path) -> None:
     """As links: nobody writes into an image, and a fleet's are more than 2 GB."""
     stacks.mkdir(parents=True, exist_ok=True)
     for image in images:
