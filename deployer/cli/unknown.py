@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
@@ -23,10 +24,15 @@ class Commands(TyperGroup):
     def _elsewhere(self, word: str) -> Problem | None:
         if hint := way(word) or self._ours(word):
             return Problem(f"there is no command {word!r}", hint=hint)
-        nearest = next(iter(get_close_matches(word, [*self.commands, *HERE], n=1)), "")
-        if nearest not in HERE:
-            return None
-        return Problem(f"there is no command {word!r}; did you mean {nearest!r}?", hint=way(nearest))
+        nearest = next(iter(get_close_matches(word, [*self.commands, *HERE, *self._grouped()], n=1)), "")
+        if hint := way(nearest) or self._ours(nearest):
+            return Problem(f"there is no command {word!r}; did you mean {nearest!r}?", hint=hint)
+        return None
+
+    def _grouped(self) -> Iterator[str]:
+        """The commands of groups, as Heroku writes them."""
+        groups = ((name, getattr(group, "commands", ())) for name, group in self.commands.items())
+        return (f"{group}:{name}" for group, names in groups for name in names)
 
     def _ours(self, word: str) -> str:
         """`domains:add` is `deploy domains add`."""

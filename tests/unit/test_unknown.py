@@ -26,6 +26,11 @@ def said(word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
         ("maintenance:on", "there is no command 'maintenance:on'", "deploy maintenance on"),
         ("addons:creat", "there is no command 'addons:creat'", HERE["addons"]),
         ("restrat", "there is no command 'restrat'; did you mean 'restart'?", HERE["restart"]),
+        (
+            "domain:add x.org",
+            "there is no command 'domain:add'; did you mean 'domains:add'?",
+            "deploy domains add",
+        ),
         ("lgos", "No such command 'lgos'. Did you mean 'logs'?", "deploy --help shows what it takes"),
         ("xyzzy", "No such command 'xyzzy'.", "deploy --help shows what it takes"),
     ],
