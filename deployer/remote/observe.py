@@ -49,7 +49,7 @@ def _look(links: Links, name: str, request: bytes) -> Facts | Problem:
 def _read(links: Links, name: str, ended: channel.Ended) -> Facts | Problem:
     try:
         return read(name, json.loads(ended.output))
-    except (ValueError, KeyError, DeployerError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, DeployerError) as error:
         said = (ended.errors + ended.output).decode("utf-8", "replace").strip()[-LONGEST:]
         user = links.hosts[name].user
         hint = f"look at what the shell of {user} does there (~/.bashrc, the forced command of a key)"
