@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -74,6 +76,17 @@ def test_a_wrong_usage_leads_to_the_help_of_its_command(
     told = capsys.readouterr().err
     assert said in told
     assert f"next: {hint} shows what it takes" in told
+
+
+def test_a_terminal_of_another_encoding_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "app.json").write_text('{"name→": "hello"}')
+    words, ascii_only = (
+        ("-m", "deployer", "validate", "-C", tmp_path),
+        {**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    done = subprocess.run((sys.executable, *words), check=False, capture_output=True, env=ascii_only)
+    assert done.stderr == b""
+    assert b"name\\u2192" in done.stdout
 
 
 def test_what_is_noted_of_an_error_comes_last(
