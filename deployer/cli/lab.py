@@ -71,7 +71,11 @@ def down(
     Example: deploy lab down
     """
     from deployer import lab
+    from deployer.problems import InputError, Problem
 
+    if every and name != DEFAULT:
+        hint = "leave one of them out"
+        raise InputError(Problem("--all and --name ask for two different things", hint=hint))
     if every:
         lab.down_all(_say)
     else:

@@ -316,6 +316,10 @@ class TestGrounds:
     def test_the_command_line_names_the_default_lab_as_the_lab_does(self) -> None:
         assert cli.DEFAULT == lab.DEFAULT
 
+    def test_who_names_one_does_not_lose_all(self) -> None:
+        with pytest.raises(InputError, match="two different things"):
+            cli.down(name="trial", every=True)
+
 
 class TestMachine:
     def test_a_user_is_told_all_that_is_wrong_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
