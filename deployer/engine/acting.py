@@ -61,17 +61,20 @@ def act(job: Job, sight: Sight, todo: Decided) -> Decided:
     return left
 
 
-def act_only(job: Job, sight: Sight, todo: Decided) -> Sight:
-    """Run a part of a plan; gives what is seen after it. Nothing else is done when a host fails."""
-    return _acted(job, sight, todo, _stay)
+def act_only(job: Job, sight: Sight, todo: Decided, on: str = "") -> Sight:
+    """Run a part of a plan; gives what is seen after it. Nothing else is done when a host fails.
+
+    With `on` only that host counts: what another fails at now, it is asked for again by what comes after.
+    """
+    return _acted(job, sight, todo, _stay, on)
 
 
-def _acted(job: Job, sight: Sight, todo: Decided, rest: Rest) -> Sight:
+def _acted(job: Job, sight: Sight, todo: Decided, rest: Rest, on: str = "") -> Sight:
     run = _run(job, sight, todo)
     after = look_again(sight, job.spec)
     if is_of_release(todo.world, run):
         raise failed_release(after, sight, todo.world, run, job.spec.fleet, job.tell, job.lock)
-    failed = {**after.missed, **run.failed}
+    failed = {host: why for host, why in {**after.missed, **run.failed}.items() if on in ("", host)}
     if run.stopped:
         raise _stopped(job.stop, failed)
     if failed:

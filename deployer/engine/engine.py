@@ -124,9 +124,10 @@ def _build(spec: Spec, sight: Sight, order: Order, stop: Stop, decided: Callable
     job = Job(spec, order.tell, stop, decided, proof=False)
     with locked(sight.links, _doing(order), order.lock_wait, order.tell, stop) as lock:
         now, todo = _decided_anew(spec, sight, order, decided)
-        part = _of_build(todo.plan, todo.world.builder.name)
+        builder = todo.world.builder.name
+        part = _of_build(todo.plan, builder)
         base = part.until(Stage.IMAGE) if order.exact else _with_bases(part.until(Stage.IMAGE), todo.plan)
-        act_only(replace(job, lock=lock), now, replace(todo, plan=base))
+        act_only(replace(job, lock=lock), now, replace(todo, plan=base), on=builder)
     return act_only(job, now, replace(todo, plan=part.at(Stage.BUILD)))
 
 

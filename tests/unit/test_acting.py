@@ -230,8 +230,14 @@ def test_who_agreed_to_each_change_gets_each_after_the_build(hands: Applies) -> 
     assert {at.host for at in hands.begun if at.stage == Stage.IMAGE} == {"a"}
 
 
-def test_no_build_begins_where_another_host_gets_no_packages(hands: Applies) -> None:
-    error = hands.order(spec(**THREE), upset=on(Stage.IMAGE, NO, "b"))
+def test_what_another_host_fails_at_meanwhile_ends_nothing(hands: Applies) -> None:
+    """The apply itself asks it once more, and goes on without it if that comes to nothing."""
+    assert hands.order(spec(**THREE), upset=on(Stage.IMAGE, NO, "b")) is None
+    assert {at.host for at in hands.begun if at.stage == Stage.BUILD} == {"a"}
+
+
+def test_what_the_build_host_fails_at_ends_the_apply_before_the_build(hands: Applies) -> None:
+    error = hands.order(spec(**THREE), upset=on(Stage.IMAGE, NO, "a"))
     assert isinstance(error, PartlyAppliedError)
     assert Stage.BUILD not in {at.stage for at in hands.begun}
     assert hands.order(spec(**THREE)) is None
