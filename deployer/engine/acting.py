@@ -86,8 +86,7 @@ def _acted(job: Job, sight: Sight, todo: Decided, rest: Rest, on: str = "") -> S
 def _run(job: Job, sight: Sight, todo: Decided) -> Run:
     from deployer.remote.converge import converge
 
-    hidden = (todo.world.config or {}).values()
-    run = converge(sight.links, todo.plan, job.tell, hidden, job.stop, job.lock)
+    run = converge(sight.links, todo.plan, job.tell, todo.world.hidden, job.stop, job.lock)
     run.event("look", say="look again")
     return run
 

@@ -86,8 +86,7 @@ def _diff(file: str, before: str | None, after: str | None, secrets: tuple[str, 
 
 def _secrets(world: World) -> tuple[str, ...]:
     """As each may be written in a file: as it is, in JSON, and in nginx's pages."""
-    config = (text.reveal() for text in (world.config or {}).values())
-    values = (*config, *(drain.url for drain in world.drains), *_former(world))
+    values = (*(text.reveal() for text in world.hidden), *_former(world))
     lines = {line for value in values for line in value.splitlines()}
     return blots(form for line in lines for form in (line, json.dumps(line)[1:-1], written(line)))
 

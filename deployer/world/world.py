@@ -234,6 +234,12 @@ class World:
             found.setdefault(seat.host, []).append(seat)
         return {host: tuple(seats) for host, seats in found.items()}
 
+    @property
+    def hidden(self) -> tuple[Text, ...]:
+        """What no output may show: config vars, the URLs of drains, private keys."""
+        told = (*(drain.url for drain in self.drains), *(pair.key for pair in self.certificates.values()))
+        return (*(self.config or {}).values(), *(Text(value, secret=True) for value in told))
+
     @cached_property
     def net(self) -> IPv4Network:
         """The dynos' own, on each host."""
