@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -132,23 +133,23 @@ def destroy(
     show(told, left.plan)
 
 
-def unlock(told: o.Files, without: o.Without = None) -> None:
+def unlock(told: o.Look) -> None:
     """Take the lock from a holder that is known to be dead, and say whom it was taken from.
 
     Example: deploy unlock
     """
-    from deployer.engine import sight as looking
     from deployer.remote.holding import unlock as break_lock
-    from deployer.spec.durations import span
-    from deployer.views import text
 
-    sight = looking.look(known(told), tuple(without or ()))
+    sight = look(told, known(told))
     broken = break_lock(sight.links, "unlock")
-    for name, held in sorted(broken.items()):
-        words = f"{held['doing']}, held for {span(held['age'])}"
-        text.show(f"broke the lock of {held['who']} on {name} ({words})")
-    if not broken:
-        text.show(f"No lock is held on {', '.join(h.name for h in sight.hosts)}.")
+    none = f"No lock is held on {', '.join(h.name for h in sight.hosts)}."
+    say(told, broken, "\n".join(_broken(name, broken[name]) for name in sorted(broken)) or none)
+
+
+def _broken(name: str, held: Mapping[str, Any]) -> str:
+    from deployer.spec.durations import span
+
+    return f"broke the lock of {held['who']} on {name} ({held['doing']}, held for {span(held['age'])})"
 
 
 def _diffs(todo: Decided) -> list[dict[str, str]]:

@@ -360,8 +360,20 @@ def test_unlock_goes_on_without_a_host_that_is_down(
     monkeypatch.setattr("deployer.engine.sight.look", look)
     monkeypatch.setattr("deployer.cli.deploy.known", lambda told: None)
     links.open["box-1"].state = "dead"
-    deploy.unlock(options.Files(), without=["box-1"])
+    deploy.unlock(options.Look(without=["box-1"]))
     assert (asked, capsys.readouterr().out) == ([("box-1",)], "No lock is held on box-2, box-3.\n")
+
+
+def test_unlock_says_as_json_whom_it_breaks(
+    links: Links, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sight = SimpleNamespace(links=links, hosts=[SimpleNamespace(name=name) for name in links.open])
+    monkeypatch.setattr("deployer.engine.sight.look", lambda *_: sight)
+    monkeypatch.setattr("deployer.cli.deploy.known", lambda told: None)
+    with locked(Links({"box-2": links.open["box-2"]}), "apply hello v3"):  # type: ignore[arg-type]
+        deploy.unlock(options.Look(as_json=True))
+    ((host, held),) = json.loads(capsys.readouterr().out).items()
+    assert (host, held["who"], held["doing"]) == ("box-2", "ada@laptop", "apply hello v3")
 
 
 def test_unlock_names_whom_it_breaks(links: Links) -> None:
