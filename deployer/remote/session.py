@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from deployer.problems import Problem, Where
+from deployer.remote.channel import MARK
 from deployer.spec.fleet import Host
 from deployer.spec.jumps import gate
 
@@ -15,6 +16,8 @@ SILENCE = 10.0
 """Seconds after which a host that says nothing, not even that it lives, counts as gone."""
 PATIENCE = 120.0
 """The same of one that only looks through its files."""
+MARKED = f"echo; echo '{MARK.decode()}'; exec "
+"""Before a command: what stands before the mark is what the login's own files say."""
 OnLines = Callable[[list[str]], None]
 OnPlace = Callable[[str], None]
 
@@ -33,23 +36,30 @@ def log_tail(
         with connection(host, keys_file) as link:
             channel = link.transport.open_session(timeout=SILENCE)
             channel.settimeout(PATIENCE if argv[-1] == "end" else SILENCE)
-            channel.exec_command(sudo + shlex.join((TAIL, *argv)))
-            _hand_on(channel, on_lines, on_place)
+            channel.exec_command(MARKED + sudo + shlex.join((TAIL, *argv)))
+            hand_on(channel, on_lines, on_place)
     except (SSHException, EOFError) as error:
         raise OSError(str(error) or type(error).__name__) from error
 
 
-def _hand_on(channel: Any, on_lines: OnLines, on_place: OnPlace) -> None:
-    rest = b""
+def hand_on(channel: Any, on_lines: OnLines, on_place: OnPlace) -> None:
+    """What comes after the mark, to its end. Raises OSError where log-tail failed."""
+    rest, speaks = b"", False
     while block := channel.recv(1 << 18):
         *rows, rest = (rest + block).split(b"\n")
-        lines = [row.decode("utf-8", "replace") for row in rows if not row.startswith(b"\0")]
-        places = [row[1:].decode() for row in rows if row.startswith(b"\0")]
-        on_lines(lines)
-        if places:
-            on_place(places[-1])
+        if not speaks and (speaks := MARK in rows):
+            del rows[: rows.index(MARK) + 1]
+        if speaks:
+            _told(rows, on_lines, on_place)
     if status := channel.recv_exit_status():
         raise OSError(channel.recv_stderr(1000).decode("utf-8", "replace").strip() or f"log-tail: {status}")
+
+
+def _told(rows: list[bytes], on_lines: OnLines, on_place: OnPlace) -> None:
+    places = [row[1:].decode() for row in rows if row.startswith(b"\0")]
+    on_lines([row.decode("utf-8", "replace") for row in rows if not row.startswith(b"\0")])
+    if places:
+        on_place(places[-1])
 
 
 def connection(host: Host, keys_file: str | None) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deployer.remote import channel
+from deployer.remote import channel, session
 
 
 class Shell:
@@ -76,3 +76,11 @@ def test_what_is_said_in_place_of_an_answer_is_kept() -> None:
     shell = Shell("This account is closed.\n")
     assert channel.execute(shell, "exit 1", ()) == channel.Ended(1, b"This account is closed.\n", b"")
     assert channel.execute(shell, "exit 1", (), print) == channel.Ended(1, b"This account is closed.\n", b"")
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_nor_of_an_apps_log(noise: str) -> None:
+    shell, lines, places = Shell(noise), list[str](), list[str]()
+    shell.exec_command(f"{session.MARKED}printf 'one\\n\\0at 7\\ntwo\\n'")
+    session.hand_on(shell, lines.extend, places.append)
+    assert (lines, places) == (["one", "two"], ["at 7"])
