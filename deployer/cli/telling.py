@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from deployer.model.events import Event, Tell
     from deployer.model.plan import Plan
     from deployer.source.journal import Journal
+    from deployer.views.progress import Document
 
-Document = Mapping[str, Any]
-"""An event as the public has it (`schemas/event.schema.json`)."""
-Draw = Callable[[Document], None]
+    Draw = Callable[[Document], None]
+
 GONE = (errno.EPIPE, errno.EIO)
 """Whoever read has left, or the terminal has."""
 

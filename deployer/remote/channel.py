@@ -22,9 +22,9 @@ MARK = b"--- deployer"
 _PYTHON = (
     "command -v python3 >/dev/null || exit 91; exec {as_root} python3 -c "
     "'import sys; n = int(sys.stdin.buffer.readline());"
-    ' print("\\n--- deployer", flush=True);'
+    ' print("\\n{mark}", flush=True);'
     ' exec(compile(sys.stdin.buffer.read(n), "deployer", "exec"))\''
-)
+).replace("{mark}", MARK.decode())
 _AS_ROOT = "sudo -n true 2>/dev/null || exit 90; "
 
 

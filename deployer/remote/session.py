@@ -16,7 +16,7 @@ SILENCE = 10.0
 """Seconds after which a host that says nothing, not even that it lives, counts as gone."""
 PATIENCE = 120.0
 """The same of one that only looks through its files."""
-MARKED = f"echo; echo '{MARK.decode()}'; exec "
+MARKED = "echo; echo '{mark}'; exec ".replace("{mark}", MARK.decode())
 """Before a command: what stands before the mark is what the login's own files say."""
 OnLines = Callable[[list[str]], None]
 OnPlace = Callable[[str], None]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Document = Mapping[str, Any]
+"""An event as the public has it (`schemas/event.schema.json`)."""
 _INDENT = " " * 10
 _UNDER_WAY = ("waits", "works")
 _BETWEEN = ("look", "proof", "undo", "locked", "unlocked")
